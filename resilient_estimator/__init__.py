@@ -1,0 +1,48 @@
+"""Wrap a scikit-learn model with a memory of its training data."""
+
+from resilient_estimator import datasets
+from resilient_estimator._estimator import ResilientEstimator
+from resilient_estimator._version import __version__
+from resilient_estimator.assessment import Assessment
+from resilient_estimator.detectors import FeatureDrift
+from resilient_estimator.drift import Drift
+from resilient_estimator.exceptions import FallbackError, InconsistentVersionWarning
+from resilient_estimator.fallback import RulePredictor
+from resilient_estimator.guards import (
+    CategoryGuard,
+    GuardUnion,
+    OutlierGuard,
+    RangeGuard,
+    RegionGuard,
+)
+from resilient_estimator.protocols import Detector, Guard
+from resilient_estimator.reference import Layout, Profile, Reference
+
+__all__ = [
+    "Assessment",
+    "CategoryGuard",
+    "Detector",
+    "Drift",
+    "FallbackError",
+    "FeatureDrift",
+    "Guard",
+    "GuardUnion",
+    "InconsistentVersionWarning",
+    "Layout",
+    "OutlierGuard",
+    "Profile",
+    "RangeGuard",
+    "Reference",
+    "RegionGuard",
+    "ResilientEstimator",
+    "RulePredictor",
+    "__version__",
+    "datasets",
+]
+
+# A pickle records where a class lives: make that the public place, so that files may
+# move without breaking saved models.
+for _name in __all__:
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = __name__
+del _name

@@ -1,0 +1,121 @@
+"""Let each part answer its own rows, and put the answers together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import Bunch, _safe_indexing, indexable
+
+from resilient_estimator._columns import count_rows
+from resilient_estimator.exceptions import FallbackError
+from resilient_estimator.fallback import check_labels
+
+Mask = NDArray[np.bool_]
+
+
+def any_flag(flags: Mapping[str, Mask], n_samples: int) -> Mask:
+    """Return which rows carry any of the flags."""
+    rejected = np.zeros(n_samples, dtype=bool)
+    for mask in flags.values():
+        rejected |= mask
+    return rejected
+
+
+def take_rows(X: Any, mask: Mask) -> Any:
+    """Return the chosen rows in the container of `X`."""
+    if isinstance(X, np.ndarray):
+        return X[mask]
+    (X,) = indexable(X)  # some array-likes and sparse formats cannot be sliced
+    return _safe_indexing(X, np.flatnonzero(mask))
+
+
+def is_uncertain(proba: Any, min_confidence: float) -> Mask:
+    """Return the rows whose highest probability is below `min_confidence`."""
+    outputs = proba if isinstance(proba, list) else [proba]
+    confidence = np.min([output.max(axis=1) for output in outputs], axis=0)
+    return np.asarray(confidence < min_confidence)
+
+
+def answer_by_parts(
+    method: str,
+    X: Any,
+    *,
+    estimator: Any,
+    fallback: Any,
+    flags: Bunch,
+    min_confidence: float | None,
+) -> Any:
+    """Return the answers of both parts, each asked about its own rows only.
+
+    `flags` gets the masks `uncertain` (with `min_confidence`) and `fallback`.
+    """
+    rejected = any_flag(flags, count_rows(X))
+    some = bool(rejected.any())
+    every = some and bool(rejected.all())
+    if min_confidence is not None:
+        flags.uncertain = np.zeros(len(rejected), dtype=bool)
+    answer = None
+    if not every:
+        chosen = take_rows(X, ~rejected) if some else X
+        answer = getattr(estimator, method)(chosen)
+        if min_confidence is not None:
+            certain = answer if method == "predict_proba" else None
+            proba = estimator.predict_proba(chosen) if certain is None else certain
+            unsure = is_uncertain(proba, min_confidence)
+            flags.uncertain[~rejected] = unsure
+            answer = _drop_rows(answer, unsure)
+            rejected = rejected | flags.uncertain
+            some = rejected.any()
+    flags.fallback = rejected
+    if not some:
+        return answer
+    classes = getattr(estimator, "classes_", None) if method == "predict" else None
+    return _complete(answer, getattr(fallback, method), X, rejected, classes)
+
+
+def _complete(answer: Any, ask: Any, X: Any, rejected: Mask, classes: Any) -> Any:
+    """Add the fallback's answers to those of the estimator."""
+    try:
+        substitute = ask(take_rows(X, rejected))
+        if isinstance(classes, np.ndarray):
+            check_labels(substitute, classes)
+    except Exception as error:
+        rows = np.flatnonzero(rejected)
+        message = _failure(ask.__self__, rows, len(rejected), error)
+        answered = np.flatnonzero(~rejected)
+        raise FallbackError(message, rows, answer, answered) from error
+    if rejected.all():
+        return substitute
+    if isinstance(answer, list):  # several outputs
+        pairs = zip(answer, substitute, strict=True)
+        return [_interleave(rejected, mine, theirs) for mine, theirs in pairs]
+    return _interleave(rejected, answer, substitute)
+
+
+def _failure(
+    fallback: Any, rows: NDArray[np.intp], n_samples: int, error: Exception
+) -> str:
+    shown = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
+    return (
+        f"The fallback {type(fallback).__name__} failed on the rows that only it could "
+        f"answer ({len(rows)} of {n_samples}: {shown}): {type(error).__name__}: {error}"
+    )
+
+
+def _drop_rows(answer: Any, dropped: Mask) -> Any:
+    if not dropped.any():
+        return answer
+    if isinstance(answer, list):
+        return [output[~dropped] for output in answer]
+    return answer[~dropped]
+
+
+def _interleave(rejected: Mask, mine: Any, theirs: Any) -> NDArray[Any]:
+    mine, theirs = np.asarray(mine), np.asarray(theirs)
+    shape = (len(rejected), *mine.shape[1:])
+    answer = np.empty(shape, dtype=np.result_type(mine, theirs))
+    answer[~rejected], answer[rejected] = mine, theirs.reshape(-1, *mine.shape[1:])
+    return answer

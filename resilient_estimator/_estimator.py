@@ -1,0 +1,612 @@
+"""The estimator: fit once, then a pure function of the rows it is given."""
+
+from __future__ import annotations
+
+import warnings
+from copy import copy
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import get_config
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    clone,
+    is_classifier,
+)
+from sklearn.utils import Bunch, get_tags
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import (
+    check_is_fitted,
+    has_fit_parameter,
+    validate_data,
+)
+
+from resilient_estimator._answers import (
+    answer_by_parts,
+    any_flag,
+    is_uncertain,
+    take_rows,
+)
+from resilient_estimator._columns import count_rows
+from resilient_estimator._version import __version__
+from resilient_estimator.assessment import (
+    Assessment,
+    Performance,
+    accuracy_interval,
+    flags_surged,
+)
+from resilient_estimator.detectors import fit_detector
+from resilient_estimator.exceptions import InconsistentVersionWarning, parameter_error
+from resilient_estimator.fallback import as_fallback
+from resilient_estimator.guards import make_guard
+from resilient_estimator.recalibration import recalibrate_threshold
+from resilient_estimator.reference import Profile, Reference
+
+Mask = NDArray[np.bool_]
+
+
+def _every_part_has(method: str) -> Any:
+    """Return a check that each part which may have to answer has `method`."""
+
+    def check(self: ResilientEstimator) -> bool:
+        getattr(getattr(self, "estimator_", self.estimator), method)
+        fallback = getattr(self, "fallback_", self.fallback)
+        if isinstance(fallback, str):  # "prior", not fitted yet
+            fallback = as_fallback(fallback, get_tags(self).estimator_type)
+        if fallback is not None:
+            getattr(fallback, method)
+        return True
+
+    return available_if(check)
+
+
+class ResilientEstimator(MetaEstimatorMixin, BaseEstimator):
+    """Wrap a classifier or a regressor with a memory of its training data.
+
+    Answers are those of `estimator`, row by row, except for rows that the guard flags:
+    these are answered by `fallback`, if there is one. What takes a whole batch to be
+    seen is never decided in `predict`; ask `assess` about it. Asking never changes the
+    model.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Classifier, regressor or Pipeline. A clone of it is fitted; wrap it in
+        `sklearn.frozen.FrozenEstimator` if it is fitted already.
+    fallback : None, "prior" or predictor, default=None
+        Answers the rows that are flagged. None: rows are only flagged. "prior": the
+        class frequencies or the median of training. A predictor of the same type, for
+        example a simpler model or a `RulePredictor`.
+    guard : "auto", None, guard or outlier detector, default="auto"
+        Flags rows. "auto" is a `RangeGuard` and a `CategoryGuard` with their default
+        settings, which reject about none of the training rows.
+    detector : "auto", None or detector, default="auto"
+        Compares batches with training. "auto" is a `FeatureDrift`.
+    min_confidence : float or None, default=None
+        Rows whose highest class probability is below it are flagged as "uncertain" and
+        answered by the fallback. Classifiers only. The estimator is then asked for its
+        probabilities too.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted estimator.
+    fallback_ : predictor or None
+        The fitted fallback.
+    guard_ : guard or None
+        The fitted guard.
+    detector_ : detector or None
+        The fitted detector.
+    reference_ : Reference
+        Counts of the training rows.
+    threshold_ : float or None
+        Decision threshold on the probability of ``classes_[1]``; None: the estimator's
+        own decision.
+    recalibration_ : Bunch or None
+        What the last `recalibrate` did.
+    training_flags_ : dict of str to int
+        How many training rows the guard flags, and out of how many.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, of classifiers.
+    n_features_in_ : int
+        Number of columns seen during `fit`.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Column names seen during `fit`, if all are strings.
+
+    See Also
+    --------
+    RangeGuard : Limits for single columns.
+    FeatureDrift : The comparison with training.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from resilient_estimator import ResilientEstimator
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> pipeline = make_pipeline(StandardScaler(), LogisticRegression())
+    >>> model = ResilientEstimator(pipeline, fallback="prior").fit(X[:400], y[:400])
+    >>> bad = X[400:403].copy()
+    >>> bad[0, 0] = np.nan
+    >>> answers, flags = model.predict(bad, return_flags=True)
+    >>> flags.fallback
+    array([ True, False, False])
+    >>> bool(model.assess(X[400:] * 1.2))
+    True
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        fallback: Any = None,
+        guard: Any = "auto",
+        detector: Any = "auto",
+        min_confidence: float | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.fallback = fallback
+        self.guard = guard
+        self.detector = detector
+        self.min_confidence = min_confidence
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Fit all parts to the same rows, and remember what the rows look like.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Training rows, in any container that `estimator` takes.
+        y : array-like of shape (n_samples,), default=None
+            Targets.
+        **params : dict
+            Metadata for `fit` of the estimator, and of the fallback where it takes
+            them: such as ``sample_weight``. With metadata routing enabled they go where
+            they were requested.
+
+        Returns
+        -------
+        self : ResilientEstimator
+            The fitted model.
+        """
+        routed = self._route(params)
+        validate_data(self, X, y, skip_check_array=True)
+        # First: its errors about malformed input are those that users know.
+        estimator = clone(self.estimator)
+        estimator.fit(X, y, **routed["estimator"]["fit"])
+        self._check_min_confidence(estimator)
+        fallback = self._fit_fallback(estimator, X, y, routed)
+        guard = make_guard(self.guard)
+        if guard is not None:
+            guard.fit(X, y)
+        reference = Reference.learn(X)
+        detector = fit_detector(self.detector, reference, X, y)
+        self.estimator_, self.fallback_ = estimator, fallback
+        self.guard_, self.detector_, self.reference_ = guard, detector, reference
+        self.threshold_: float | None = None
+        self.recalibration_: Bunch | None = None
+        flagged = any_flag(self._inspect(X), count_rows(X))
+        n_flagged = int(np.count_nonzero(flagged))
+        self.training_flags_ = {"n_flagged": n_flagged, "n_samples": len(flagged)}
+        return self
+
+    def predict(
+        self, X: Any, *, return_flags: bool = False, return_assessment: bool = False
+    ) -> Any:
+        """Answer every row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows to answer.
+        return_flags : bool, default=False
+            Whether to return which rows are suspicious, and why.
+        return_assessment : bool, default=False
+            Whether to return the assessment of the rows as a batch. The answers are the
+            same.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Answers.
+        flags : Bunch of ndarray of bool of shape (n_samples,)
+            One mask per reason, and `fallback`: the rows that the fallback answered.
+            Only with `return_flags`.
+        assessment : Assessment
+            Only with `return_assessment`.
+
+        Raises
+        ------
+        FallbackError
+            If the fallback fails on the rows that only it could answer.
+        """
+        if return_flags and return_assessment:
+            raise ValueError(
+                "Ask for one of 'return_flags' and 'return_assessment': the "
+                "assessment's 'flags' holds the flags of the rows."
+            )
+        want_flags = return_flags or return_assessment
+        self._check_fitted()
+        if self.threshold_ is None:
+            answer, flags = self._answer("predict", X, want_flags=want_flags)
+        else:
+            proba, flags = self._answer("predict_proba", X, want_flags=want_flags)
+            answer = self.classes_[(proba[:, 1] >= self.threshold_).astype(int)]
+        if return_assessment:
+            return answer, self._assess(X, flags)
+        return (answer, flags) if return_flags else answer
+
+    @_every_part_has("predict_proba")
+    def predict_proba(self, X: Any) -> Any:
+        """Return class probabilities, row by row from the part that answers.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows to answer.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probabilities. A threshold set by `recalibrate` does not change them.
+        """
+        return self._answer("predict_proba", X)[0]
+
+    @_every_part_has("predict_log_proba")
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return log-probabilities, row by row from the part that answers.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows to answer.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Logarithms of the probabilities.
+        """
+        return self._answer("predict_log_proba", X)[0]
+
+    @_every_part_has("decision_function")
+    def decision_function(self, X: Any) -> Any:
+        """Return decision values, row by row from the part that answers.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows to answer.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Decision values.
+        """
+        return self._answer("decision_function", X)[0]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy or R squared of the answers.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows to answer.
+        y : array-like of shape (n_samples,)
+            True targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            Accuracy of a classifier, R squared of a regressor.
+        """
+        mixin = ClassifierMixin if is_classifier(self) else RegressorMixin
+        return float(mixin.score(self, X, y, sample_weight))
+
+    def assess(self, X: Any, y: Any = None) -> Assessment:
+        """Compare a batch with training, and say what is to be told about it.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            The batch.
+        y : array-like of shape (n_samples,), default=None
+            True targets, if they are known: the realised score is then part of the
+            assessment.
+
+        Returns
+        -------
+        assessment : Assessment
+            True when action is needed; `reasons` says why.
+        """
+        check_is_fitted(self)
+        flags = self._inspect(X)
+        rejected = any_flag(flags, count_rows(X))
+        if self.min_confidence is not None:
+            flags["uncertain"] = np.zeros(len(rejected), dtype=bool)
+            if not rejected.all():
+                proba = self.estimator_.predict_proba(take_rows(X, ~rejected))
+                uncertain = is_uncertain(proba, self.min_confidence)
+                flags["uncertain"][~rejected] = uncertain
+            rejected = rejected | flags["uncertain"]
+        flags["fallback"] = rejected & (self.fallback_ is not None)
+        return self._assess(X, Bunch(**flags), y)
+
+    def profile(self, X: Any) -> Profile:
+        """Count a batch over the cells of the reference.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            The batch.
+
+        Returns
+        -------
+        profile : Profile
+            Integer counts. Profiles of parts add up to the profile of the whole, and
+            the detector compares a sum as it would compare all the rows.
+        """
+        check_is_fitted(self)
+        return self.reference_.layout.profile(X)
+
+    @_every_part_has("predict_proba")
+    def recalibrate(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        scoring: Any = "balanced_accuracy",
+        cost: Any = None,
+        threshold: float | None = None,
+        confidence: float = 0.95,
+    ) -> ResilientEstimator:
+        """Return another model that decides at the threshold which fits fresh labels.
+
+        Both share the fitted parts; this model stays as it is. Binary classifiers only.
+        Without labels, `threshold` sets a threshold by hand, and no argument at all
+        returns to the estimator's own decision.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Fresh rows.
+        y : array-like of shape (n_samples,)
+            Their labels, of both classes.
+        scoring : str or callable, default="balanced_accuracy"
+            Any scikit-learn scorer that judges labels.
+        cost : callable, default=None
+            Total cost as a function ``cost(tp, fp, fn, tn)`` of counts, instead of
+            `scoring`. The positive class is ``classes_[1]``.
+        threshold : float, default=None
+            Threshold in [0, 1] to use as it is, instead of labels.
+        confidence : float, default=0.95
+            Coverage of the interval of the gain.
+
+        Returns
+        -------
+        model : ResilientEstimator
+            Another model. Its `recalibration_` has ``old_threshold``, ``threshold``,
+            ``metric``, ``score_before``, ``score_after``, ``gain``, ``gain_interval``
+            and ``n_samples``. Scores are those of rows that did not choose the
+            threshold; costs are negative and per case.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_classification
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from resilient_estimator import ResilientEstimator
+        >>> X, y = make_classification(2000, weights=[0.9], random_state=0)
+        >>> model = ResilientEstimator(LogisticRegression()).fit(X[:1000], y[:1000])
+        >>> def cost(tp, fp, fn, tn):
+        ...     return 5 * fn + fp
+        >>> cheaper = model.recalibrate(X[1000:], y[1000:], cost=cost)
+        >>> cheaper.threshold_ < 0.5, cheaper.recalibration_.gain > 0
+        (True, True)
+        >>> cheaper.recalibrate().threshold_ is None
+        True
+        """
+        check_is_fitted(self)
+        if not is_classifier(self) or len(self.classes_) != 2:
+            raise ValueError("recalibrate needs a binary classifier.")
+        other = copy(self)
+        other.threshold_, other.recalibration_ = threshold, None
+        if X is None:
+            _check_share("threshold", threshold, may_be_none=True)
+        elif threshold is not None:
+            raise ValueError("Give either labelled rows or a threshold, not both.")
+        else:
+            _check_share("confidence", confidence)
+            other.recalibration_ = recalibrate_threshold(
+                self, X, y, scoring=scoring, cost=cost, confidence=confidence
+            )
+            other.threshold_ = other.recalibration_.threshold
+        return other
+
+    def _answer(
+        self, method: str, X: Any, *, want_flags: bool = False
+    ) -> tuple[Any, Bunch | None]:
+        """Return the answers of `method`, and the flags where they are wanted."""
+        self._check_fitted()
+        if self.fallback_ is None:
+            answer = getattr(self.estimator_, method)(X)
+            if not want_flags:
+                return answer, None
+            flags = Bunch(**self._inspect(X))
+            if self.min_confidence is not None:
+                proba = self.estimator_.predict_proba(X)
+                flags.uncertain = is_uncertain(proba, self.min_confidence)
+            flags.fallback = np.zeros(count_rows(X), dtype=bool)
+            return answer, flags
+        flags = Bunch(**self._inspect(X))
+        answer = answer_by_parts(
+            method,
+            X,
+            estimator=self.estimator_,
+            fallback=self.fallback_,
+            flags=flags,
+            min_confidence=self.min_confidence,
+        )
+        return answer, flags
+
+    def _check_fitted(self) -> None:
+        """Raise unless fitted; `check_is_fitted` alone would cost a fifth of a call."""
+        if not hasattr(self, "estimator_"):
+            check_is_fitted(self)
+
+    def _inspect(self, X: Any) -> dict[str, Mask]:
+        return {} if self.guard_ is None else dict(self.guard_.inspect(X))
+
+    def _assess(self, X: Any, flags: Any, y: Any = None) -> Assessment:
+        guarded = {r: m for r, m in flags.items() if r not in ("uncertain", "fallback")}
+        n_samples = count_rows(X)
+        flagged = any_flag(guarded, n_samples)
+        n_flagged = int(np.count_nonzero(flagged))
+        explain = getattr(self.guard_, "explain", None)
+        return Assessment(
+            n_samples=n_samples,
+            drift=self._compare(X),
+            flags=flags,
+            flagged_columns=explain(X) if n_flagged and explain else {},
+            flags_surged=flags_surged(
+                n_flagged,
+                n_samples,
+                self.training_flags_["n_flagged"],
+                self.training_flags_["n_samples"],
+            ),
+            performance=None if y is None else self._performance(X, y),
+        )
+
+    def _compare(self, X: Any) -> Any:
+        if self.detector_ is None:
+            return None
+        if hasattr(self.detector_, "fit_reference"):
+            return self.detector_.compare(self.profile(X))
+        return self.detector_.compare(X)
+
+    def _performance(self, X: Any, y: Any) -> Performance:
+        if is_classifier(self):
+            return accuracy_interval(np.asarray(self.predict(X)) == np.asarray(y))
+        return Performance("R2", self.score(X, y), np.nan, np.nan, count_rows(X))
+
+    def _fit_fallback(self, estimator: Any, X: Any, y: Any, routed: Any) -> Any:
+        if self.fallback is None:
+            return None
+        fallback = as_fallback(self.fallback, get_tags(self).estimator_type)
+        fallback.fit(X, y, **routed["fallback"]["fit"])
+        mine, theirs = (
+            getattr(part, "classes_", None) for part in (estimator, fallback)
+        )
+        if mine is not None and theirs is not None and not _same(mine, theirs):
+            raise ValueError(
+                "The fallback must know the classes of the estimator, "
+                f"{list(mine)!r}. It knows {list(theirs)!r} instead."
+            )
+        return fallback
+
+    def _check_min_confidence(self, estimator: Any) -> None:
+        if self.min_confidence is None:
+            return
+        _check_share("min_confidence", self.min_confidence, may_be_none=True)
+        if not is_classifier(self) or not hasattr(estimator, "predict_proba"):
+            raise ValueError(
+                "The 'min_confidence' parameter of ResilientEstimator must be None "
+                "unless the estimator is a classifier with 'predict_proba'. Got "
+                f"{self.min_confidence!r} instead."
+            )
+
+    def _route(self, params: dict[str, Any]) -> Any:
+        if get_config()["enable_metadata_routing"]:
+            return process_routing(self, "fit", **params)
+        fallback = self.fallback
+        if isinstance(fallback, str):
+            fallback = as_fallback(fallback, get_tags(self).estimator_type)
+        taken = {
+            name: value
+            for name, value in params.items()
+            if fallback is not None and has_fit_parameter(fallback, name)
+        }
+        return {"estimator": {"fit": params}, "fallback": {"fit": taken}}
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return which metadata go where.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Requests of this estimator and of its parts.
+        """
+        to_fit = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        router.add(estimator=self.estimator, method_mapping=to_fit)
+        if self.fallback is not None and not isinstance(self.fallback, str):
+            router.add(fallback=self.fallback, method_mapping=to_fit)
+        return router
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """Class labels; classifiers only."""
+        return self.estimator_.classes_  # type: ignore[no-any-return]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "estimator_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.estimator_type = inner.estimator_type
+        tags.classifier_tags = copy(inner.classifier_tags)
+        tags.regressor_tags = copy(inner.regressor_tags)
+        tags.input_tags = copy(inner.input_tags)
+        tags.target_tags = copy(inner.target_tags)
+        tags.target_tags.required = True  # a Pipeline forgets to say so
+        tags.non_deterministic = inner.non_deterministic
+        if self.fallback is not None and not isinstance(self.fallback, str):
+            theirs = get_tags(self.fallback)
+            tags.input_tags.sparse &= theirs.input_tags.sparse
+            tags.input_tags.allow_nan &= (
+                theirs.input_tags.allow_nan or theirs.no_validation
+            )
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_resilient_estimator_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        saved = state.pop("_resilient_estimator_version", "unknown")
+        if saved != __version__:
+            warnings.warn(
+                f"This model was saved by resilient_estimator {saved}; this is "
+                f"{__version__}. Its answers may differ.",
+                InconsistentVersionWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+
+def _check_share(name: str, value: Any, *, may_be_none: bool = False) -> None:
+    if value is None and may_be_none:
+        return
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1:
+        expected = "a float in the range [0, 1]" + (" or None" if may_be_none else "")
+        message = parameter_error("ResilientEstimator", name, expected, value)
+        raise ValueError(message)
+
+
+def _same(mine: Any, theirs: Any) -> bool:
+    if isinstance(mine, list):  # several outputs
+        return len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
+    return np.array_equal(mine, theirs)

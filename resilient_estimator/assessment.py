@@ -1,0 +1,241 @@
+"""What a batch looked like, in words and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.utils import Bunch
+
+from resilient_estimator.drift import ABSENT, TOO_FEW, Drift
+from resilient_estimator.exceptions import needs_extra
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ADVERBS = {
+    "none": "hardly",
+    "slight": "slightly",
+    "moderate": "moderately",
+    "strong": "strongly",
+    "severe": "severely",
+}
+REASON_WORDS = {"out_of_range": "out of range"}
+N_NAMED = 3
+
+
+class Performance(NamedTuple):
+    """Score on labelled rows, with a 95 % interval where there is a formula for one."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    n_samples: int
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """What one batch looked like. True when action is needed.
+
+    Action is needed when a column drifted, or when the guard flags far more rows than
+    it did in training.
+
+    Attributes
+    ----------
+    n_samples : int
+        Rows of the batch.
+    drift : Drift or None
+        Comparison of every column with training; None without a detector.
+    flags : Bunch
+        Row masks: one ndarray of bool of shape (n_samples,) per reason, and `fallback`
+        for the rows that the fallback answers.
+    flagged_columns : dict of str to dict of str to int
+        Reason, column, number of rows.
+    flags_surged : bool
+        Whether the guard flags far more rows than in training.
+    performance : Performance or None
+        Realised score, where labels were given.
+    """
+
+    n_samples: int
+    drift: Drift | None
+    flags: Bunch
+    flagged_columns: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    flags_surged: bool = False
+    performance: Performance | None = None
+
+    def __bool__(self) -> bool:
+        drifted = self.drift is not None and self.drift.detected
+        return bool(drifted or self.flags_surged)
+
+    @property
+    def flag_rates(self) -> dict[str, float]:
+        """Share of the rows that carry each flag."""
+        n_samples = max(self.n_samples, 1)
+        return {r: float(np.sum(mask)) / n_samples for r, mask in self.flags.items()}
+
+    @property
+    def reasons(self) -> list[str]:
+        """What is to be told about the batch, in plain words, worst first."""
+        weighted = [*self._drift_reasons(), *self._flag_reasons()]
+        weighted.sort(key=lambda reason: -reason[0])
+        return [text for _, text in weighted]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the comparison of the columns as a pandas DataFrame, worst first."""
+        try:
+            import pandas as pd  # noqa: PLC0415  an extra
+        except ImportError as error:
+            message = needs_extra("pandas", "pandas", "Assessment.to_frame")
+            raise ImportError(message) from error
+        if self.drift is None:
+            return pd.DataFrame()
+        frame = pd.DataFrame(self.drift.to_dict())
+        return frame.iloc[self.drift.order].reset_index(drop=True)
+
+    def _drift_reasons(self) -> list[tuple[float, str]]:
+        if self.drift is None:
+            return []
+        drift = self.drift
+        reasons = [
+            (_weight(drift, i), _drift_sentence(drift, i))
+            for i in np.flatnonzero(drift.drifted).tolist()
+        ]
+        n_too_few = sum(verdict == TOO_FEW for verdict in drift.verdicts)
+        if n_too_few:
+            subject = "1 column" if n_too_few == 1 else f"{n_too_few} columns"
+            text = (
+                f"{drift.n_samples:,} rows are too few to say whether {subject} drifted"
+            )
+            reasons.append((0.0, text))
+        return reasons
+
+    def _flag_reasons(self) -> list[tuple[float, str]]:
+        suspicious = np.zeros(self.n_samples, dtype=bool)
+        for mask in self.flags.values():
+            suspicious |= mask
+        n_flagged = int(np.count_nonzero(suspicious))
+        if not n_flagged:
+            return []
+        by_fallback = bool(np.any(self.flags.get("fallback", False)))
+        verb = "answered by the fallback" if by_fallback else "flagged"
+        be = "was" if n_flagged == 1 else "were"
+        text = f"{n_flagged:,} of {self.n_samples:,} rows {be} {verb}: "
+        return [(n_flagged / self.n_samples, text + ", ".join(self._causes()))]
+
+    def _causes(self) -> list[str]:
+        causes = []
+        for reason, mask in self.flags.items():
+            count = int(np.count_nonzero(mask))
+            if reason == "fallback" or not count:
+                continue
+            columns = self.flagged_columns.get(reason, {})
+            ranked = sorted(columns, key=lambda name: -columns[name])
+            named = " and ".join(ranked[:N_NAMED])
+            if len(ranked) > N_NAMED:
+                named += f" and {len(ranked) - N_NAMED} more columns"
+            word = REASON_WORDS.get(reason, reason)
+            causes.append((count, f"{named} {word} ({count:,})".strip()))
+        causes.sort(key=lambda cause: -cause[0])
+        if len(causes) == 1:
+            return [causes[0][1].rsplit(" (", 1)[0]]
+        return [text for _, text in causes]
+
+    def _headline(self) -> str:
+        state = "action needed" if self else "no action needed"
+        if self.drift is None:
+            return f"{state}; {self.n_samples:,} rows, drift not looked for"
+        if not self and self.drift.verdict == TOO_FEW:
+            state = "too few rows to say"
+        n_drifted = int(self.drift.drifted.sum())
+        return (
+            f"{state}; {n_drifted} of {len(self.drift.features)} columns drifted in "
+            f"{self.n_samples:,} rows (training: {self.drift.n_reference:,})"
+        )
+
+    def _performance_line(self) -> list[str]:
+        if self.performance is None:
+            return []
+        p = self.performance
+        interval = "" if np.isnan(p.low) else f" [{p.low:.3f}, {p.high:.3f}]"
+        return [f"{p.metric} {p.value:.3f}{interval} on {p.n_samples:,} labelled rows"]
+
+    def __repr__(self) -> str:
+        lines = [f"Assessment: {self._headline()}"]
+        lines += [f"  - {line}" for line in (*self.reasons, *self._performance_line())]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        items = "".join(
+            f"<li>{escape(line)}</li>"
+            for line in (*self.reasons, *self._performance_line())
+        )
+        return (
+            f"<div><p><strong>{escape(self._headline())}</strong></p>"
+            f"<ul>{items}</ul>{self._html_table()}</div>"
+        )
+
+    def _html_table(self) -> str:
+        if self.drift is None:
+            return ""
+        columns = ("feature", "verdict", "word", "severity", "pvalue", "change")
+        head = "".join(f"<th scope='col'>{name}</th>" for name in columns)
+        table = self.drift.to_dict()
+        rows = "".join(
+            "<tr>"
+            + "".join(f"<td>{escape(_cell(table[name][i]))}</td>" for name in columns)
+            + "</tr>"
+            for i in self.drift.order[:50]
+        )
+        more = len(self.drift.features) - 50
+        note = f"<p>and {more:,} more columns</p>" if more > 0 else ""
+        head = f"<thead><tr>{head}</tr></thead>"
+        return f"<table>{head}<tbody>{rows}</tbody></table>{note}"
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _weight(drift: Drift, i: int) -> float:
+    return 1.0 if drift.verdicts[i] == ABSENT else float(drift.severities[i])
+
+
+def _drift_sentence(drift: Drift, i: int) -> str:
+    name = drift.features[i]
+    if drift.verdicts[i] == ABSENT:
+        return f"{name} is absent"
+    adverb = ADVERBS[drift.words[i]]
+    share = f"{100 * drift.severities[i]:.0f} %"
+    change = f" ({drift.changes[i]})" if drift.changes[i] else ""
+    return f"{name} drifted {adverb}: {share} of rows are unlike training{change}"
+
+
+def flags_surged(
+    n_flagged: int, n_samples: int, n_flagged_before: int, n_before: int
+) -> bool:
+    """Whether far more rows are flagged than in training.
+
+    Really more (hypergeometric tail below .01, the chance when all rows of both are
+    alike) and materially more (by .04 of the rows, as for drift).
+    """
+    if not n_samples or not n_before:
+        return False
+    excess = n_flagged / n_samples - n_flagged_before / n_before
+    pooled = n_flagged + n_flagged_before
+    tail = stats.hypergeom.sf(n_flagged - 1, n_samples + n_before, pooled, n_samples)
+    return bool(excess >= 0.04 and tail < 0.01)
+
+
+def accuracy_interval(correct: NDArray[np.bool_]) -> Performance:
+    """Accuracy with Wilson's (1927) 95 % interval."""
+    n_correct, n_samples = int(np.count_nonzero(correct)), len(correct)
+    interval = stats.binomtest(n_correct, n_samples).proportion_ci(method="wilson")
+    accuracy = n_correct / n_samples
+    return Performance("accuracy", accuracy, interval.low, interval.high, n_samples)

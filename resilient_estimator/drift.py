@@ -1,0 +1,153 @@
+"""The outcome of comparing a batch with the reference, column by column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRIFTED = "drifted"
+IMMATERIAL = "real but immaterial"
+STABLE = "stable"
+TOO_FEW = "too few rows to say"
+ABSENT = "absent"
+NOT_JUDGED = "not judged"
+
+WORDS = ("none", "slight", "moderate", "strong", "severe")
+WORD_LIMITS = (0.04, 0.08, 0.20, 0.31)
+
+
+def severity_word(severity: float) -> str:
+    """Return the word for a severity in [0, 1].
+
+    The limits .04, .08, .20 and .31 are the Kolmogorov distances between normal
+    distributions that are .1, .2, .5 and .8 standard deviations apart, the customary
+    sizes of an effect.
+
+    Examples
+    --------
+    >>> from resilient_estimator.drift import severity_word
+    >>> severity_word(0.01), severity_word(0.25)
+    ('none', 'strong')
+    """
+    if np.isnan(severity):
+        return "unknown"
+    return WORDS[int(np.searchsorted(WORD_LIMITS, severity, side="right"))]
+
+
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """What a detector found in one batch.
+
+    Attributes
+    ----------
+    features : tuple of str
+        Names of the columns.
+    statistics : ndarray of float of shape (n_features,)
+        Statistic of each column's test; NaN where there was none.
+    pvalues : ndarray of float of shape (n_features,)
+        p-values after correction for the number of columns.
+    severities : ndarray of float of shape (n_features,)
+        Share of the batch's rows which the reference cannot explain, in [0, 1]: a lower
+        estimate of total variation, debiased for both sample sizes.
+    verdicts : tuple of str
+        "drifted", "real but immaterial", "stable", "too few rows to say", "absent" (the
+        batch lacks the column) or "not judged" (the reference had no value to compare).
+    changes : tuple of str
+        What changed, in words; "" where nothing is to be told.
+    n_reference, n_samples : int
+        Rows of the reference and of the batch.
+    alpha : float
+        Chance of a false alarm in the whole batch.
+    min_severity : float
+        Severity from which on a real difference counts as drift.
+    """
+
+    features: tuple[str, ...]
+    statistics: NDArray[np.float64]
+    pvalues: NDArray[np.float64]
+    severities: NDArray[np.float64]
+    verdicts: tuple[str, ...]
+    changes: tuple[str, ...]
+    n_reference: int
+    n_samples: int
+    alpha: float
+    min_severity: float
+
+    @property
+    def drifted(self) -> NDArray[np.bool_]:
+        """Which columns drifted: ndarray of bool of shape (n_features,)."""
+        return np.array([v in (DRIFTED, ABSENT) for v in self.verdicts], dtype=bool)
+
+    @property
+    def detected(self) -> bool:
+        """Whether any column drifted: the difference is real and material."""
+        return bool(self.drifted.any())
+
+    @property
+    def pvalue(self) -> float:
+        """Smallest corrected p-value: that of the whole batch."""
+        known = self.pvalues[~np.isnan(self.pvalues)]
+        return float(known.min()) if len(known) else 1.0
+
+    @property
+    def severity(self) -> float:
+        """Severity of the worst column."""
+        known = self.severities[~np.isnan(self.severities)]
+        return float(known.max()) if len(known) else 0.0
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Word for the severity of each column."""
+        return tuple(severity_word(severity) for severity in self.severities)
+
+    @property
+    def word(self) -> str:
+        """Word for the severity of the worst column."""
+        return severity_word(self.severity)
+
+    @property
+    def share(self) -> float:
+        """Share of the columns that drifted."""
+        return float(self.drifted.mean()) if len(self.features) else 0.0
+
+    @property
+    def verdict(self) -> str:
+        """Verdict on the whole batch: that of the worst column."""
+        for verdict in (DRIFTED, TOO_FEW, IMMATERIAL, STABLE):
+            if verdict in self.verdicts or (verdict == DRIFTED and self.detected):
+                return verdict
+        return NOT_JUDGED
+
+    @property
+    def order(self) -> NDArray[np.intp]:
+        """Positions of the columns, worst first: drifted ones, then by severity."""
+        severity = np.nan_to_num(self.severities, nan=-1.0)
+        return np.lexsort((-severity, ~self.drifted))
+
+    @property
+    def worst(self) -> str | None:
+        """Name of the worst column, None if there are no columns."""
+        return self.features[self.order[0]] if self.features else None
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Return one list per attribute, with one entry per column."""
+        return {
+            "feature": list(self.features),
+            "statistic": self.statistics.tolist(),
+            "pvalue": self.pvalues.tolist(),
+            "severity": self.severities.tolist(),
+            "word": list(self.words),
+            "verdict": list(self.verdicts),
+            "detected": self.drifted.tolist(),
+            "change": list(self.changes),
+        }
+
+    def __repr__(self) -> str:
+        n_drifted = int(self.drifted.sum())
+        return (
+            f"Drift({self.verdict}: {n_drifted} of {len(self.features)} columns, "
+            f"severity={self.severity:.2f}, p={self.pvalue:.2g})"
+        )

@@ -1,0 +1,54 @@
+"""Errors and warnings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class FallbackError(RuntimeError):
+    """The fallback failed on the rows that only it could answer.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        Positions of the rows that have no answer.
+    answers : ndarray or None
+        What the estimator answered for `answered_rows`; None if it had no rows.
+    answered_rows : ndarray of int
+        Positions of the rows that the estimator did answer.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        rows: NDArray[np.intp],
+        answers: Any = None,
+        answered_rows: NDArray[np.intp] | None = None,
+    ) -> None:
+        super().__init__(message, rows, answers, answered_rows)
+        self.rows = rows
+        self.answers = answers
+        self.answered_rows = (
+            np.empty(0, int) if answered_rows is None else answered_rows
+        )
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class InconsistentVersionWarning(UserWarning):
+    """A model was saved by another version of resilient_estimator."""
+
+
+def parameter_error(owner: Any, name: str, expected: str, got: Any) -> str:
+    """Return scikit-learn's sentence about a bad parameter."""
+    owner = owner if isinstance(owner, str) else type(owner).__name__
+    return f"The {name!r} parameter of {owner} must be {expected}. Got {got!r} instead."
+
+
+def needs_extra(package: str, extra: str, what: str) -> str:
+    """Return the sentence about an optional package that is not installed."""
+    return f"{what} needs {package}: pip install 'resilient-estimator[{extra}]'"

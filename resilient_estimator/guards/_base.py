@@ -1,0 +1,122 @@
+"""What guards that look at single columns have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from resilient_estimator._columns import (
+    Table,
+    column_names,
+    count_rows,
+    read_table,
+)
+from resilient_estimator.exceptions import parameter_error
+
+Mask = NDArray[np.bool_]
+Finding = tuple[str, str, Mask]
+
+MISSING_RULES = ("auto", "flag", "allow")
+
+
+class ColumnGuard(BaseEstimator):
+    """A guard that flags a row because of what stands in one column.
+
+    Subclasses say in `_findings` which rows they flag, column by column.
+    """
+
+    _reasons: ClassVar[tuple[str, ...]]
+
+    def inspect(self, X: Any) -> Mapping[str, Mask]:
+        """Return which rows are suspicious, and why.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows to look at. What is not a table gets no flag.
+
+        Returns
+        -------
+        flags : dict of str to ndarray of bool of shape (n_samples,)
+            One mask per reason.
+        """
+        if not hasattr(self, "feature_names_"):  # far cheaper than the check itself
+            check_is_fitted(self)
+        table = read_table(X)
+        n_samples = count_rows(X) if table is None else table.shape[0]
+        flags = {reason: np.zeros(n_samples, dtype=bool) for reason in self._reasons}
+        if table is not None:
+            for reason, _, mask in self._findings(table):
+                flags[reason] |= mask
+        return flags
+
+    def explain(self, X: Any) -> dict[str, dict[str, int]]:
+        """Count the flagged rows per reason and column.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows to look at.
+
+        Returns
+        -------
+        counts : dict of str to dict of str to int
+            Reason, column, number of rows; only what occurs.
+        """
+        check_is_fitted(self)
+        table = read_table(X)
+        counts: dict[str, dict[str, int]] = {}
+        for reason, name, mask in self._findings(table) if table is not None else ():
+            if mask.any():
+                counts.setdefault(reason, {})[name] = int(np.count_nonzero(mask))
+        return counts
+
+    def _findings(self, table: Table) -> Iterator[Finding]:
+        raise NotImplementedError
+
+    def _remember_names(self, table: Table | None) -> None:
+        self.feature_names_ = [] if table is None else column_names(table)
+        self.named_ = table is not None and table.names is not None
+
+    def _positions(self, table: Table) -> list[int | None]:
+        return table.positions(self.feature_names_, named=self.named_)
+
+    def _check_missing_rule(self, rule: str) -> None:
+        if rule not in MISSING_RULES:
+            expected = "one of 'auto', 'flag', 'allow'"
+            raise ValueError(parameter_error(self, "missing", expected, rule))
+
+    def _position_of(self, parameter: str, key: str | int) -> int:
+        """Return where the column stands that a parameter names."""
+        if isinstance(key, int) and 0 <= key < len(self.feature_names_):
+            return key
+        if key in self.feature_names_:
+            return self.feature_names_.index(str(key))
+        raise ValueError(
+            f"The {parameter!r} parameter of {type(self).__name__} names the column "
+            f"{key!r}, which X does not have. Its columns are {self.feature_names_!r}."
+        )
+
+
+def flags_missing(rule: str, *, seen_in_training: bool) -> bool:
+    """Return whether a missing value in a column is a reason for a flag."""
+    return rule == "flag" or (rule == "auto" and not seen_in_training)
+
+
+def read_range(owner: Any, parameter: str, key: Any, pair: Any) -> tuple[float, float]:
+    """Return a (low, high) pair as floats, None meaning no limit on that side."""
+    expected = f"a pair (low, high) with low <= high or None, for {key!r}"
+    try:
+        low, high = pair
+        low = -np.inf if low is None else float(low)
+        high = np.inf if high is None else float(high)
+    except (TypeError, ValueError):
+        raise ValueError(parameter_error(owner, parameter, expected, pair)) from None
+    if not low <= high:
+        raise ValueError(parameter_error(owner, parameter, expected, pair))
+    return low, high

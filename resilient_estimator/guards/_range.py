@@ -1,0 +1,259 @@
+"""Flag rows with missing, unreadable or far-away numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resilient_estimator._columns import Table, read_table
+from resilient_estimator.exceptions import parameter_error
+from resilient_estimator.guards._base import (
+    ColumnGuard,
+    Finding,
+    Mask,
+    flags_missing,
+    read_range,
+)
+
+LARGEST = np.finfo(np.float64).max
+BLOCK_ROWS = 2048
+FOLD_ROWS = 32
+
+
+class RangeGuard(ColumnGuard):
+    """Flag rows with missing, unreadable, infinite or far-away numbers.
+
+    The range of each numeric column is learnt from training: its minimum and maximum,
+    widened by `margin` times their distance and rounded outwards, so that neither can
+    be read back from the guard.
+
+    Parameters
+    ----------
+    margin : float or None, default=1.0
+        How far beyond the training range a value may lie, in units of that range. None
+        learns no ranges: only `limits` and infinite values are flagged.
+    limits : dict or None, default=None
+        Hard limits such as ``{"age": (10, 150), "miles": (0, None)}``: smallest and
+        largest value that is allowed, None for no limit on that side. They replace the
+        learnt range of the column. Columns without names are called 0, 1, ...
+    missing : {"auto", "flag", "allow"}, default="auto"
+        Whether a missing number is a reason for a flag. "auto" flags it only in columns
+        that had no missing value in training: where there were some, the wrapped
+        estimator can handle them.
+
+    Attributes
+    ----------
+    low_, high_ : ndarray of float of shape (n_features,)
+        Allowed range of each column; infinite for columns that are not numeric.
+    flag_missing_ : ndarray of bool of shape (n_features,)
+        Whether a missing value is flagged.
+    numeric_ : ndarray of bool of shape (n_features,)
+        Which columns are numeric.
+
+    See Also
+    --------
+    CategoryGuard : The same for labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from resilient_estimator import RangeGuard
+    >>> guard = RangeGuard().fit(np.array([[1.0], [2.0], [3.0]]))
+    >>> flags = guard.inspect(np.array([[2.5], [np.nan], [40.0], [np.inf]]))
+    >>> flags["missing"]
+    array([False,  True, False, False])
+    >>> flags["out_of_range"]
+    array([False, False,  True,  True])
+    """
+
+    _reasons: ClassVar[tuple[str, ...]] = ("missing", "out_of_range", "unreadable")
+
+    def __init__(
+        self,
+        *,
+        margin: float | None = 1.0,
+        limits: Mapping[str | int, tuple[float | None, float | None]] | None = None,
+        missing: str = "auto",
+    ) -> None:
+        self.margin = margin
+        self.limits = limits
+        self.missing = missing
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
+        """Learn the range of every numeric column.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Training rows.
+        y : ignored
+            For the scikit-learn API.
+
+        Returns
+        -------
+        self : RangeGuard
+            The fitted guard.
+        """
+        self._check_parameters()
+        table = read_table(X)
+        self._remember_names(table)
+        n_features = len(self.feature_names_)
+        self.low_ = np.full(n_features, -np.inf)
+        self.high_ = np.full(n_features, np.inf)
+        self.numeric_ = np.zeros(n_features, dtype=bool)
+        self.flag_missing_ = np.zeros(n_features, dtype=bool)
+        for index in range(n_features):
+            if table is not None and table.kind(index) == "numeric":
+                self._learn_column(table, index)
+        for key, pair in (self.limits or {}).items():
+            self._limit_column(key, pair)
+        return self
+
+    def inspect(self, X: Any) -> Mapping[str, Mask]:
+        """Return which rows are suspicious, and why.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows to look at. What is not a table gets no flag.
+
+        Returns
+        -------
+        flags : dict of str to ndarray of bool of shape (n_samples,)
+            Masks called "missing", "out_of_range" and "unreadable".
+        """
+        table = read_table(X) if hasattr(self, "low_") else None
+        if table is None or not self._is_plain(table):
+            return super().inspect(X if table is None else table)
+        flags = {
+            reason: np.zeros(table.shape[0], dtype=bool) for reason in self._reasons
+        }
+        for start in range(0, table.shape[0], BLOCK_ROWS):
+            block = table.matrix[start : start + BLOCK_ROWS]
+            if not _all_within(block, self.low_, self.high_):
+                rows = slice(start, start + BLOCK_ROWS)
+                flags["missing"][rows] = _any_missing(block, self.flag_missing_)
+                outside = (block < self.low_) | (block > self.high_)
+                flags["out_of_range"][rows] = outside.any(axis=1)
+        return flags
+
+    def _is_plain(self, table: Table) -> bool:
+        """Whether the table is one dense block whose columns stand where they were."""
+        if table.matrix is None or table.is_sparse:
+            return False
+        if self.named_ and table.names is not None:
+            return table.names == self.feature_names_
+        return table.shape[1] == len(self.feature_names_)
+
+    def _findings(self, table: Table) -> Iterator[Finding]:
+        positions = self._positions(table)
+        for i, (name, position) in enumerate(
+            zip(self.feature_names_, positions, strict=True)
+        ):
+            if position is None or not self.numeric_[i]:
+                continue
+            low, high = self.low_[i], self.high_[i]
+            if table.is_sparse:
+                yield from self._sparse_findings(table, i, position)
+                continue
+            values, unreadable, _ = table.numbers(position)
+            nothing = np.isnan(values)
+            if unreadable is not None:
+                yield "unreadable", name, unreadable
+                nothing &= ~unreadable
+            if self.flag_missing_[i]:
+                yield "missing", name, nothing
+            yield "out_of_range", name, (values < low) | (values > high)
+
+    def _sparse_findings(
+        self, table: Table, i: int, position: int
+    ) -> Iterator[Finding]:
+        """Look at stored values only; zeros count if zero itself is out of range."""
+        name, low, high = self.feature_names_[i], self.low_[i], self.high_[i]
+        start, stop = table.matrix.indptr[position : position + 2]
+        rows, values = table.matrix.indices[start:stop], table.matrix.data[start:stop]
+        outside = np.full(table.shape[0], not low <= 0 <= high)
+        outside[rows] = (values < low) | (values > high)
+        if outside.any():
+            yield "out_of_range", name, outside
+        nothing = rows[np.isnan(values)] if values.dtype.kind == "f" else rows[:0]
+        if self.flag_missing_[i] and len(nothing):
+            missing = np.zeros(table.shape[0], dtype=bool)
+            missing[nothing] = True
+            yield "missing", name, missing
+
+    def _learn_column(self, table: Table, index: int) -> None:
+        values, unreadable, n_zeros = table.numbers(index)
+        n_unreadable = 0 if unreadable is None else np.count_nonzero(unreadable)
+        n_missing = int(np.count_nonzero(np.isnan(values)) - n_unreadable)
+        finite = values[np.isfinite(values)]
+        finite = np.append(finite, 0.0) if n_zeros else finite
+        self.numeric_[index] = True
+        self.low_[index], self.high_[index] = -LARGEST, LARGEST
+        self.flag_missing_[index] = flags_missing(
+            self.missing, seen_in_training=n_missing > 0
+        )
+        if self.margin is not None and len(finite):
+            bounds = _widened(finite.min(), finite.max(), self.margin)
+            self.low_[index], self.high_[index] = bounds
+
+    def _limit_column(self, key: str | int, pair: Any) -> None:
+        index = self._position_of("limits", key)
+        low, high = read_range(self, "limits", key, pair)
+        if not self.numeric_[index]:
+            expected = f"limits of numeric columns, which {key!r} is not"
+            raise ValueError(parameter_error(self, "limits", expected, pair))
+        self.low_[index], self.high_[index] = max(low, -LARGEST), min(high, LARGEST)
+
+    def _check_parameters(self) -> None:
+        self._check_missing_rule(self.missing)
+        if self.margin is not None and not (_is_real(self.margin) and self.margin >= 0):
+            expected = "a float in the range [0, inf) or None"
+            raise ValueError(parameter_error(self, "margin", expected, self.margin))
+        if self.limits is not None and not isinstance(self.limits, Mapping):
+            expected = "a dict of column to (low, high) or None"
+            raise TypeError(parameter_error(self, "limits", expected, self.limits))
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _widened(low: float, high: float, margin: float) -> tuple[float, float]:
+    """Widen a range and round it outwards to two digits of its width."""
+    with np.errstate(over="ignore"):
+        width = (high - low) or abs(low) or 1.0
+        step = 10.0 ** (np.floor(np.log10(width)) - 1)
+        low = np.floor((low - margin * width) / step) * step
+        high = np.ceil((high + margin * width) / step) * step
+    return float(np.nan_to_num(low, nan=-LARGEST)), float(
+        np.nan_to_num(high, nan=LARGEST)
+    )
+
+
+def _all_within(
+    block: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> bool:
+    """Whether all values lie in their range; a NaN does not.
+
+    The extremes of many rows are found in one pass over long lines of memory: rows are
+    laid side by side before the minimum is taken.
+    """
+    n_samples, n_features = block.shape
+    if n_samples > FOLD_ROWS and block.flags.c_contiguous:
+        n_folded = n_samples - n_samples % FOLD_ROWS
+        folded = block[:n_folded].reshape(-1, FOLD_ROWS * n_features)
+        least = folded.min(axis=0).reshape(FOLD_ROWS, n_features)
+        most = folded.max(axis=0).reshape(FOLD_ROWS, n_features)
+        within = (least >= low).all() and (most <= high).all()
+        return bool(within) and _all_within(block[n_folded:], low, high)
+    return bool(((block >= low) & (block <= high)).all())
+
+
+def _any_missing(block: NDArray[Any], flagged: Mask) -> Mask:
+    if block.dtype.kind != "f":
+        return np.zeros(len(block), dtype=bool)
+    return np.asarray((np.isnan(block) & flagged).any(axis=1))

@@ -1,0 +1,116 @@
+"""Flag rows that lie in areas excluded by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from resilient_estimator._columns import MISSING, Table, label_text, read_table
+from resilient_estimator.exceptions import parameter_error
+from resilient_estimator.guards._base import ColumnGuard, Finding, Mask, read_range
+
+
+class RegionGuard(ColumnGuard):
+    """Flag rows in regions where the model is not to be used.
+
+    Parameters
+    ----------
+    regions : dict or list of dict
+        A region is a dict of column to condition; a row lies in it if *all* conditions
+        hold, and is excluded if it lies in *any* of the regions. A condition is a tuple
+        ``(low, high)`` with None for an open side, both ends included, or a set of
+        values. A missing value fulfils no condition. Columns without names are called
+        0, 1, ...
+
+    Attributes
+    ----------
+    conditions_ : list of list
+        Column position and condition of each region.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from resilient_estimator import RegionGuard
+    >>> X = np.array([[20.0, 0.0], [20.0, 1.0], [50.0, 1.0]])
+    >>> guard = RegionGuard([{0: (None, 25), 1: {1}}, {0: (90, None)}]).fit(X)
+    >>> guard.inspect(X)["excluded"]
+    array([False,  True, False])
+    """
+
+    _reasons: ClassVar[tuple[str, ...]] = ("excluded",)
+
+    def __init__(
+        self, regions: Mapping[str | int, Any] | Sequence[Mapping[str | int, Any]]
+    ) -> None:
+        self.regions = regions
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
+        """Look up the columns that the regions name.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n_samples, n_features)
+            Training rows.
+        y : ignored
+            For the scikit-learn API.
+
+        Returns
+        -------
+        self : RegionGuard
+            The fitted guard.
+
+        Raises
+        ------
+        ValueError
+            If a region names a column that `X` does not have, or a condition is
+            neither a range nor a set.
+        """
+        self._remember_names(read_table(X))
+        single = isinstance(self.regions, Mapping)
+        regions: Any = [self.regions] if single else self.regions
+        self.conditions_ = [self._read_region(region) for region in regions]
+        return self
+
+    def _read_region(self, region: Any) -> list[dict[str, Any]]:
+        if not isinstance(region, Mapping) or not region:
+            expected = "a non-empty dict of column to condition, or a list of them"
+            raise ValueError(parameter_error(self, "regions", expected, region))
+        conditions: list[dict[str, Any]] = []
+        for key, condition in region.items():
+            position = self._position_of("regions", key)
+            if isinstance(condition, (set, frozenset, list)):
+                labels = sorted(label_text(value) for value in condition)
+                conditions.append({"column": position, "labels": labels})
+            else:
+                low, high = read_range(self, "regions", key, condition)
+                conditions.append({"column": position, "low": low, "high": high})
+        return conditions
+
+    def _findings(self, table: Table) -> Iterator[Finding]:
+        positions = self._positions(table)
+        for conditions in self.conditions_:
+            inside = np.ones(table.shape[0], dtype=bool)
+            for condition in conditions:
+                position = positions[condition["column"]]
+                if position is None:
+                    inside[:] = False
+                    break
+                inside &= _fulfils(table, position, condition)
+            names = [self.feature_names_[c["column"]] for c in conditions]
+            yield "excluded", " and ".join(names), inside
+
+
+def _fulfils(table: Table, position: int, condition: dict[str, Any]) -> Mask:
+    if "labels" in condition:
+        codes, texts = table.labels(position)
+        chosen = np.array([text in condition["labels"] for text in texts], dtype=bool)
+        inside = np.append(chosen, False)[codes]
+        return np.asarray(inside & (codes != MISSING))
+    low, high = condition["low"], condition["high"]
+    if table.is_sparse:
+        values = table.matrix[:, [position]].toarray().ravel()
+    else:
+        values = table.numbers(position).values
+    return np.asarray((values >= low) & (values <= high))
