@@ -15,8 +15,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -46,7 +48,8 @@ def ratio(
 ) -> float:
     """Return the median ratio of alternating calls within `budget` seconds."""
     ratios = []
-    bare(), guarded()
+    bare()
+    guarded()
     deadline = time.perf_counter() + budget
     while len(ratios) < 7 or (time.perf_counter() < deadline and len(ratios) < 4000):
         if len(ratios) % 2:
@@ -59,16 +62,31 @@ def ratio(
 
 def import_seconds(statement: str) -> float:
     """Return the median seconds that a fresh interpreter takes for `statement`."""
-    code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
+    clock = "import time; t = time.perf_counter()"
+    code = f"{clock}; {statement}; print(time.perf_counter() - t)"
     runs = [
-        float(
-            subprocess.run(
-                [sys.executable, "-c", code], capture_output=True, check=True
-            ).stdout
-        )
-        for _ in range(5)
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        for _ in range(7)
     ]
-    return float(np.median(runs))
+    return float(np.median([float(run.stdout) for run in runs]))
+
+
+def print_row(
+    name: str, parts: tuple[Any, Any, Any], rows: NDArray[np.float64], budget: float
+) -> None:
+    """Print the ratios of one model and one number of rows."""
+    bare, plain, guarded = (part.predict for part in parts)
+    bad = rows.copy()
+    bad[::100, 0] = 1e6
+    seconds = np.median([time_of(lambda: bare(rows)) for _ in range(7)])
+    ratios = [
+        ratio(lambda: bare(rows), lambda: plain(rows), budget),
+        ratio(lambda: bare(rows), lambda: guarded(rows), budget),
+    ]
+    if len(rows) > 1:
+        ratios.append(ratio(lambda: bare(bad), lambda: guarded(bad), budget))
+    cells = " ".join(f"{value:9.3f}" for value in ratios)
+    print(f"{name:26} {len(rows):8,} {1e6 * seconds:8.0f} us {cells}", flush=True)
 
 
 def main() -> None:
@@ -78,39 +96,22 @@ def main() -> None:
     budget = 0.3 if parser.parse_args().quick else 3.0
     X, y = make_classification(20_000, 30, n_informative=10, random_state=0)
     rng = np.random.default_rng(0)
+    head = ("bare", "no guard", "guard", "1 % bad")
     print(
-        f"{'model':26} {'rows':>8} {'bare':>11} {'no guard':>9} {'guard':>9} {'1 % bad':>9}"
+        f"{'model':26} {'rows':>8} {head[0]:>11} "
+        + " ".join(f"{h:>9}" for h in head[1:])
     )
     for name, estimator in MODELS.items():
         plain = ResilientEstimator(estimator).fit(X, y)
         guarded = ResilientEstimator(estimator, fallback="prior").fit(X, y)
-        bare = plain.estimator_
         for size in SIZES:
             rows = X[rng.integers(len(X), size=size)]
-            bad = rows.copy()
-            bad[:: max(100, 2), 0] = 1e6
-            bare_call = lambda rows=rows: bare.predict(rows)
-            seconds = np.median([time_of(bare_call) for _ in range(7)])
-            cells = [
-                ratio(bare_call, lambda rows=rows: plain.predict(rows), budget),
-                ratio(bare_call, lambda rows=rows: guarded.predict(rows), budget),
-            ]
-            dirty = (
-                ratio(bare_call, lambda bad=bad: guarded.predict(bad), budget)
-                if size > 1
-                else np.nan
-            )
-            print(
-                f"{name:26} {size:8,} {1e6 * seconds:8.0f} us {cells[0]:9.3f} "
-                f"{cells[1]:9.3f} {dirty:9.3f}",
-                flush=True,
-            )
-    sklearn_alone = "import sklearn.pipeline, sklearn.metrics, sklearn.dummy"
-    alone, ours = (
-        import_seconds(sklearn_alone),
-        import_seconds(f"{sklearn_alone}, resilient_estimator"),
+            print_row(name, (plain.estimator_, plain, guarded), rows, budget)
+    alone = "import sklearn.pipeline, sklearn.metrics, sklearn.dummy, sklearn.ensemble"
+    before, after = map(import_seconds, (alone, f"{alone}, resilient_estimator"))
+    print(
+        f"import: scikit-learn {before:.2f} s, with resilient_estimator {after:.2f} s"
     )
-    print(f"import: scikit-learn {alone:.2f} s, with resilient_estimator {ours:.2f} s")
 
 
 if __name__ == "__main__":

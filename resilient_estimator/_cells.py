@@ -61,9 +61,9 @@ class NumericCells:
         """Choose the bins from the reference column, and count its rows."""
         column = _sorted_column(table, index)
         finite = column.values[np.isfinite(column.values)]
-        if column.n_zeros:
-            finite = np.sort(np.append(finite, np.zeros(column.n_zeros)))
-        cells = cls(name, bin_edges(finite, max_cells), _rounded_scale(finite))
+        distinct, counts = _distinct(finite, column.n_zeros)
+        edges = _edges_between(distinct, counts, max_cells)
+        cells = cls(name, edges, _rounded_scale(distinct, counts))
         return cells, cells._count_sorted(column)
 
     @property
@@ -238,10 +238,26 @@ def bin_edges(values: Floats, max_bins: int = MAX_CELLS) -> Floats:
     ndarray of float of shape (n_edges,)
         Increasing edges; empty if there are no values.
     """
-    if len(values) == 0:
-        return np.empty(0)
-    starts = np.flatnonzero(np.append(True, values[1:] > values[:-1]))
+    return _edges_between(*_distinct(values), max_bins)
+
+
+def _distinct(values: Floats, n_zeros: int = 0) -> tuple[Floats, NDArray[np.intp]]:
+    """Return the distinct numbers among sorted ones and `n_zeros` zeros; how often."""
+    starts = np.flatnonzero(values[1:] > values[:-1]) + 1
+    starts = np.append(np.zeros(min(len(values), 1), dtype=np.intp), starts)
     distinct, counts = values[starts], np.diff(np.append(starts, len(values)))
+    if n_zeros:
+        place = int(np.searchsorted(distinct, 0.0))
+        if place == len(distinct) or distinct[place] != 0:
+            distinct = np.insert(distinct, place, 0.0)
+            counts = np.insert(counts, place, 0)
+        counts[place] += n_zeros
+    return distinct, counts
+
+
+def _edges_between(distinct: Floats, counts: NDArray[np.intp], max_bins: int) -> Floats:
+    if len(distinct) == 0:
+        return np.empty(0)
     with np.errstate(over="ignore", invalid="ignore"):  # values near 1e308
         points, room = _cut_points(distinct, counts, max_bins)
         edges = _rounded(points, room, distinct)
@@ -251,20 +267,23 @@ def bin_edges(values: Floats, max_bins: int = MAX_CELLS) -> Floats:
         )
         room = np.full(len(tails), spread * TAIL_STEPS[0])
         edges = np.unique(np.append(_rounded(tails, room, distinct), edges))
-    return edges[np.isfinite(edges)]
+    return edges[np.isfinite(edges) & ~np.isin(edges, distinct)]
 
 
 def _cut_points(
     distinct: Floats, counts: NDArray[np.intp], max_bins: int
 ) -> tuple[Floats, Floats]:
     """Return where to cut, and how far each cut may be moved."""
-    if len(distinct) == 1:
-        width = 0.001 * (abs(distinct[0]) or 1.0)
-        return distinct + np.array([-width, width]), np.full(2, width)
+    largest = np.abs(distinct).max()
+    if distinct[-1] - distinct[0] <= 8 * np.spacing(largest / 2):
+        # One value, or neighbours with no room for an edge between them.
+        width = max(0.001 * (largest or 1.0), float(np.finfo(np.float64).tiny))
+        points = np.array([distinct[0] - width, distinct[-1] + width])
+        return points, np.full(2, width)
     n_samples = int(counts.sum())
     n_bins = int(np.clip(n_samples // ROWS_PER_BIN, MIN_BINS, max_bins))
     half_gap = np.diff(distinct / 2)  # halves: the difference itself may overflow
-    atom = (counts * n_bins >= n_samples) | (len(distinct) <= n_bins)
+    atom = counts * n_bins >= n_samples
     beside_atom = atom[:-1] | atom[1:]
     ranks = np.arange(1, n_bins) * (n_samples / n_bins)
     quantile = np.searchsorted(np.cumsum(counts), ranks)
@@ -294,7 +313,9 @@ def _rounded(points: Floats, room: Floats, values: Floats) -> Floats:
     return np.where(values[nearest] == rounded, rounded + step / 3, rounded)
 
 
-def _rounded_scale(values: Floats) -> float:
+def _rounded_scale(distinct: Floats, counts: NDArray[np.intp]) -> float:
+    n_samples = max(int(counts.sum()), 1)
     with np.errstate(over="ignore", invalid="ignore"):
-        scale = float(np.std(values)) if len(values) else 0.0
+        mean = (distinct @ counts) / n_samples
+        scale = float(np.sqrt(((distinct - mean) ** 2 @ counts) / n_samples))
     return float(f"{scale:.4g}") if np.isfinite(scale) else 0.0

@@ -19,6 +19,9 @@ from scipy import sparse
 NUMBERS = frozenset("biuf")
 TEXT = frozenset("OSTU")
 MISSING = -1
+# NumPy makes floats of these, which are not the number that stands there.
+NOT_NUMBERS = (np.datetime64, np.timedelta64, np.complexfloating, np.ndarray)
+WIDE = "Int128"  # numbers of 128 bits, for which NumPy has no type
 
 
 class Numbers(NamedTuple):
@@ -102,12 +105,14 @@ class Table:
     def positions(self, names: Sequence[str], *, named: bool) -> list[int | None]:
         """Return where the columns called `names` stand in this table.
 
-        Columns are found by name if both sides have names, else by position.
+        Columns are found by name if both sides have names, else by position. Without
+        names, a table of another width shows none of them: any of them may be shifted.
         """
         if named and self.names is not None:
             index = {name: i for i, name in enumerate(self.names)}
             return [index.get(name) for name in names]
-        return [i if i < self.shape[1] else None for i in range(len(names))]
+        same = self.shape[1] == len(names)
+        return [i if same else None for i in range(len(names))]
 
 
 def read_table(X: Any) -> Table | None:
@@ -118,7 +123,7 @@ def read_table(X: Any) -> Table | None:
         return _read_array(X)
     if sparse.issparse(X):
         return _read_sparse(X)
-    if hasattr(X, "column_names") or hasattr(X, "columns"):
+    if any(hasattr(X, name) for name in ("collect", "column_names", "columns")):
         return _read_frame(X)
     try:
         array = np.asarray(X)
@@ -137,9 +142,9 @@ def column_names(table: Table) -> list[str]:
 def count_rows(X: Any) -> int:
     """Return the number of rows of any array-like, 0 where it has none."""
     shape = getattr(X, "shape", None)
-    if shape:
-        return int(shape[0])
-    return len(X) if hasattr(X, "__len__") else len(np.asarray(X))
+    if shape is None:
+        shape = (len(X),) if hasattr(X, "__len__") else np.asarray(X).shape
+    return int(shape[0]) if shape else 0
 
 
 def digest(text: str) -> int:
@@ -149,7 +154,21 @@ def digest(text: str) -> int:
 
 
 def _read_sparse(X: Any) -> Table | None:
-    return Table(None, X.shape, matrix=X.tocsc()) if X.ndim == 2 else None
+    if X.ndim != 2 or X.dtype.kind not in NUMBERS:
+        return None
+    matrix = X.tocsc()
+    if len(matrix.data) and not _has_unique_entries(matrix):
+        matrix = matrix.copy()  # it may be X itself
+        matrix.sum_duplicates()
+    return Table(None, X.shape, matrix=matrix)
+
+
+def _has_unique_entries(matrix: Any) -> bool:
+    """Whether rows increase within each column, without a note in the matrix itself."""
+    increases = matrix.indices[1:] > matrix.indices[:-1]
+    starts = matrix.indptr[1:-1]
+    increases[starts[(starts > 0) & (starts < len(matrix.indices))] - 1] = True
+    return bool(increases.all())
 
 
 def _read_array(X: NDArray[Any]) -> Table | None:
@@ -198,7 +217,9 @@ def _frame_matrix(X: Any) -> NDArray[Any] | None:
     if all(isinstance(dtype, np.dtype) and dtype.kind in NUMBERS for dtype in dtypes):
         same = all(dtype == dtypes[0] for dtype in dtypes)
         return np.asarray(X.to_numpy() if same else X.to_numpy(dtype=np.float64))
-    if all(getattr(dtype, "is_numeric", bool)() for dtype in dtypes):
+    if all(getattr(dtype, "is_numeric", bool)() for dtype in dtypes) and not any(
+        WIDE in str(dtype) for dtype in dtypes
+    ):
         block = np.asarray(X.to_numpy())
         return block if block.dtype.kind in NUMBERS else None
     return None
@@ -206,13 +227,20 @@ def _frame_matrix(X: Any) -> NDArray[Any] | None:
 
 def _plain(column: Any) -> NDArray[Any]:
     """Return a column as an ndarray of numbers or of objects."""
-    if isinstance(column, np.ndarray):
-        return column
-    kind = getattr(column.dtype, "kind", None)
-    if not isinstance(column.dtype, np.dtype) and kind in NUMBERS:  # pandas nullable
+    if not isinstance(column, np.ndarray):
+        column = _series_to_array(column)
+    return np.asarray(column, dtype=object if column.dtype.kind == "T" else None)
+
+
+def _series_to_array(column: Any) -> NDArray[Any]:
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype):
+        return np.asarray(column.to_numpy())
+    if getattr(dtype, "kind", None) in NUMBERS:  # pandas nullable
         return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    values = np.asarray(column.to_numpy())
-    return values.astype(object) if values.dtype.kind == "T" else values
+    if getattr(dtype, "is_nested", bool)() or WIDE in str(dtype):
+        return np.fromiter(column.to_list(), dtype=object, count=len(column))
+    return np.asarray(column.to_numpy())
 
 
 def _is_categorical(column: Any) -> bool:
@@ -228,13 +256,18 @@ def _kind(column: Any) -> str:
             return "opaque"
     try:
         distinct = [v for v in _codes(column)[1] if not is_missing(v)]
-    except TypeError:  # lists, dicts and the like
+    except (TypeError, NotImplementedError):  # lists, dicts and the like
         return "opaque"
-    if not distinct or any(hasattr(value, "isoformat") for value in distinct):
+    if not distinct or any(map(_is_date, distinct)):
         return "opaque"
     if not _is_categorical(column) and all(map(_is_number, distinct)):
         return "numeric"
     return "category"
+
+
+def _is_date(value: Any) -> bool:
+    dates = (np.datetime64, np.timedelta64)
+    return isinstance(value, dates) or hasattr(value, "isoformat")
 
 
 def _is_number(value: Any) -> bool:
@@ -248,6 +281,10 @@ def _numbers(column: Any) -> Numbers:
     if values.dtype.kind not in TEXT:
         nothing = np.full(len(values), np.nan)
         return Numbers(nothing, np.ones(len(values), dtype=bool), 0)
+    if values.dtype.kind == "O" and any(
+        issubclass(kind, NOT_NUMBERS) for kind in set(map(type, values.tolist()))
+    ):
+        return _numbers_one_by_one(values)
     try:
         return Numbers(values.astype(np.float64), None, 0)
     except (TypeError, ValueError, OverflowError):
@@ -261,6 +298,8 @@ def _numbers_one_by_one(values: NDArray[Any]) -> Numbers:
 
 def _to_float(value: Any) -> tuple[float, bool]:
     """Return the value as a float, and whether it could not be read."""
+    if isinstance(value, NOT_NUMBERS):
+        return np.nan, not is_missing(value)
     try:
         return float(value), False
     except OverflowError:
@@ -287,8 +326,8 @@ def _codes(column: Any) -> tuple[NDArray[np.intp], list[Any]]:
 def _labels(column: Any) -> Labels:
     try:
         codes, distinct = _codes(column)
-    except TypeError:  # values that cannot be hashed are told apart by their text
-        texts = np.frompyfunc(repr, 1, 1)(_plain(column))
+    except (TypeError, NotImplementedError):  # values that cannot be hashed
+        texts = np.frompyfunc(_text_or_none, 1, 1)(_plain(column).astype(object))
         codes, distinct = _codes(texts)
     index: dict[str, int] = {}
     recoded = np.full(len(distinct) + 1, MISSING, dtype=np.intp)  # last one: code -1
@@ -296,6 +335,10 @@ def _labels(column: Any) -> Labels:
         if not is_missing(value):
             recoded[code] = index.setdefault(label_text(value), len(index))
     return Labels(recoded[codes], list(index))
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if is_missing(value) else label_text(value)
 
 
 def is_missing(value: Any) -> bool:
@@ -313,13 +356,23 @@ def is_missing(value: Any) -> bool:
 def label_text(value: Any) -> str:
     """Return the text of a label; what is not text is set in angle brackets.
 
-    Whole floats are written as integers: pandas turns the integers of a column into
-    floats as soon as one value is missing.
+    Equal numbers have the same text whatever their type: pandas turns the integers of a
+    column into floats as soon as one value is missing.
     """
     if isinstance(value, str):
         return str(value)
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    if isinstance(value, (Real, Decimal)):
+        value = _plain_number(value)
     return f"<{value!r}>"
+
+
+def _plain_number(value: Any) -> Any:
+    """Return a whole number as an int, another one as a float if that is exact."""
+    try:
+        if value == int(value):
+            return int(value)
+        return float(value) if value == float(value) else value
+    except (ValueError, OverflowError, ArithmeticError):  # infinite; signalling NaN
+        return value

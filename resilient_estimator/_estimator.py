@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from copy import copy
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import get_config
 from sklearn.base import (
-    BaseEstimator,
     ClassifierMixin,
-    MetaEstimatorMixin,
     RegressorMixin,
     clone,
     is_classifier,
 )
 from sklearn.utils import Bunch, get_tags
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    process_routing,
-)
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     check_is_fitted,
-    has_fit_parameter,
     validate_data,
 )
 
@@ -37,15 +26,14 @@ from resilient_estimator._answers import (
     take_rows,
 )
 from resilient_estimator._columns import count_rows
-from resilient_estimator._version import __version__
+from resilient_estimator._contract import PartsContract, every_part_has
 from resilient_estimator.assessment import (
     Assessment,
-    Performance,
-    accuracy_interval,
     flags_surged,
+    realised_performance,
 )
 from resilient_estimator.detectors import fit_detector
-from resilient_estimator.exceptions import InconsistentVersionWarning, parameter_error
+from resilient_estimator.exceptions import check_share
 from resilient_estimator.fallback import as_fallback
 from resilient_estimator.guards import make_guard
 from resilient_estimator.recalibration import recalibrate_threshold
@@ -54,22 +42,7 @@ from resilient_estimator.reference import Profile, Reference
 Mask = NDArray[np.bool_]
 
 
-def _every_part_has(method: str) -> Any:
-    """Return a check that each part which may have to answer has `method`."""
-
-    def check(self: ResilientEstimator) -> bool:
-        getattr(getattr(self, "estimator_", self.estimator), method)
-        fallback = getattr(self, "fallback_", self.fallback)
-        if isinstance(fallback, str):  # "prior", not fitted yet
-            fallback = as_fallback(fallback, get_tags(self).estimator_type)
-        if fallback is not None:
-            getattr(fallback, method)
-        return True
-
-    return available_if(check)
-
-
-class ResilientEstimator(MetaEstimatorMixin, BaseEstimator):
+class ResilientEstimator(PartsContract):
     """Wrap a classifier or a regressor with a memory of its training data.
 
     Answers are those of `estimator`, row by row, except for rows that the guard flags:
@@ -181,6 +154,8 @@ class ResilientEstimator(MetaEstimatorMixin, BaseEstimator):
         self : ResilientEstimator
             The fitted model.
         """
+        if self.fallback is not None:
+            as_fallback(self.fallback, get_tags(self).estimator_type)  # says what is bad
         routed = self._route(params)
         validate_data(self, X, y, skip_check_array=True)
         # First: its errors about malformed input are those that users know.
@@ -248,7 +223,7 @@ class ResilientEstimator(MetaEstimatorMixin, BaseEstimator):
             return answer, self._assess(X, flags)
         return (answer, flags) if return_flags else answer
 
-    @_every_part_has("predict_proba")
+    @every_part_has("predict_proba")
     def predict_proba(self, X: Any) -> Any:
         """Return class probabilities, row by row from the part that answers.
 
@@ -264,7 +239,7 @@ class ResilientEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         return self._answer("predict_proba", X)[0]
 
-    @_every_part_has("predict_log_proba")
+    @every_part_has("predict_log_proba")
     def predict_log_proba(self, X: Any) -> Any:
         """Return log-probabilities, row by row from the part that answers.
 
@@ -280,7 +255,7 @@ class ResilientEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         return self._answer("predict_log_proba", X)[0]
 
-    @_every_part_has("decision_function")
+    @every_part_has("decision_function")
     def decision_function(self, X: Any) -> Any:
         """Return decision values, row by row from the part that answers.
 
@@ -362,7 +337,7 @@ class ResilientEstimator(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         return self.reference_.layout.profile(X)
 
-    @_every_part_has("predict_proba")
+    @every_part_has("predict_proba")
     def recalibrate(
         self,
         X: Any = None,
@@ -424,11 +399,11 @@ class ResilientEstimator(MetaEstimatorMixin, BaseEstimator):
         other = copy(self)
         other.threshold_, other.recalibration_ = threshold, None
         if X is None:
-            _check_share("threshold", threshold, may_be_none=True)
+            check_share("threshold", threshold, may_be_none=True)
         elif threshold is not None:
             raise ValueError("Give either labelled rows or a threshold, not both.")
         else:
-            _check_share("confidence", confidence)
+            check_share("confidence", confidence)
             other.recalibration_ = recalibrate_threshold(
                 self, X, y, scoring=scoring, cost=cost, confidence=confidence
             )
@@ -461,11 +436,6 @@ class ResilientEstimator(MetaEstimatorMixin, BaseEstimator):
         )
         return answer, flags
 
-    def _check_fitted(self) -> None:
-        """Raise unless fitted; `check_is_fitted` alone would cost a fifth of a call."""
-        if not hasattr(self, "estimator_"):
-            check_is_fitted(self)
-
     def _inspect(self, X: Any) -> dict[str, Mask]:
         return {} if self.guard_ is None else dict(self.guard_.inspect(X))
 
@@ -486,7 +456,7 @@ class ResilientEstimator(MetaEstimatorMixin, BaseEstimator):
                 self.training_flags_["n_flagged"],
                 self.training_flags_["n_samples"],
             ),
-            performance=None if y is None else self._performance(X, y),
+            performance=None if y is None else realised_performance(self, X, y),
         )
 
     def _compare(self, X: Any) -> Any:
@@ -495,11 +465,6 @@ class ResilientEstimator(MetaEstimatorMixin, BaseEstimator):
         if hasattr(self.detector_, "fit_reference"):
             return self.detector_.compare(self.profile(X))
         return self.detector_.compare(X)
-
-    def _performance(self, X: Any, y: Any) -> Performance:
-        if is_classifier(self):
-            return accuracy_interval(np.asarray(self.predict(X)) == np.asarray(y))
-        return Performance("R2", self.score(X, y), np.nan, np.nan, count_rows(X))
 
     def _fit_fallback(self, estimator: Any, X: Any, y: Any, routed: Any) -> Any:
         if self.fallback is None:
@@ -519,91 +484,13 @@ class ResilientEstimator(MetaEstimatorMixin, BaseEstimator):
     def _check_min_confidence(self, estimator: Any) -> None:
         if self.min_confidence is None:
             return
-        _check_share("min_confidence", self.min_confidence, may_be_none=True)
+        check_share("min_confidence", self.min_confidence, may_be_none=True)
         if not is_classifier(self) or not hasattr(estimator, "predict_proba"):
             raise ValueError(
                 "The 'min_confidence' parameter of ResilientEstimator must be None "
                 "unless the estimator is a classifier with 'predict_proba'. Got "
                 f"{self.min_confidence!r} instead."
             )
-
-    def _route(self, params: dict[str, Any]) -> Any:
-        if get_config()["enable_metadata_routing"]:
-            return process_routing(self, "fit", **params)
-        fallback = self.fallback
-        if isinstance(fallback, str):
-            fallback = as_fallback(fallback, get_tags(self).estimator_type)
-        taken = {
-            name: value
-            for name, value in params.items()
-            if fallback is not None and has_fit_parameter(fallback, name)
-        }
-        return {"estimator": {"fit": params}, "fallback": {"fit": taken}}
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Return which metadata go where.
-
-        Returns
-        -------
-        routing : MetadataRouter
-            Requests of this estimator and of its parts.
-        """
-        to_fit = MethodMapping().add(caller="fit", callee="fit")
-        router = MetadataRouter(owner=self).add_self_request(self)
-        router.add(estimator=self.estimator, method_mapping=to_fit)
-        if self.fallback is not None and not isinstance(self.fallback, str):
-            router.add(fallback=self.fallback, method_mapping=to_fit)
-        return router
-
-    @property
-    def classes_(self) -> NDArray[Any]:
-        """Class labels; classifiers only."""
-        return self.estimator_.classes_  # type: ignore[no-any-return]
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "estimator_")
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
-        tags.estimator_type = inner.estimator_type
-        tags.classifier_tags = copy(inner.classifier_tags)
-        tags.regressor_tags = copy(inner.regressor_tags)
-        tags.input_tags = copy(inner.input_tags)
-        tags.target_tags = copy(inner.target_tags)
-        tags.target_tags.required = True  # a Pipeline forgets to say so
-        tags.non_deterministic = inner.non_deterministic
-        if self.fallback is not None and not isinstance(self.fallback, str):
-            theirs = get_tags(self.fallback)
-            tags.input_tags.sparse &= theirs.input_tags.sparse
-            tags.input_tags.allow_nan &= (
-                theirs.input_tags.allow_nan or theirs.no_validation
-            )
-        return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_resilient_estimator_version": __version__}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        saved = state.pop("_resilient_estimator_version", "unknown")
-        if saved != __version__:
-            warnings.warn(
-                f"This model was saved by resilient_estimator {saved}; this is "
-                f"{__version__}. Its answers may differ.",
-                InconsistentVersionWarning,
-                stacklevel=2,
-            )
-        super().__setstate__(state)
-
-
-def _check_share(name: str, value: Any, *, may_be_none: bool = False) -> None:
-    if value is None and may_be_none:
-        return
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 1:
-        expected = "a float in the range [0, 1]" + (" or None" if may_be_none else "")
-        message = parameter_error("ResilientEstimator", name, expected, value)
-        raise ValueError(message)
 
 
 def _same(mine: Any, theirs: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from sklearn.base import is_classifier
 from sklearn.utils import Bunch
 
 from resilient_estimator.drift import ABSENT, TOO_FEW, Drift
@@ -17,6 +18,8 @@ from resilient_estimator.exceptions import needs_extra
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from resilient_estimator.display import DriftDisplay
 
 ADVERBS = {
     "none": "hardly",
@@ -98,6 +101,30 @@ class Assessment:
             return pd.DataFrame()
         frame = pd.DataFrame(self.drift.to_dict())
         return frame.iloc[self.drift.order].reset_index(drop=True)
+
+    def plot(self, *, ax: Any = None) -> DriftDisplay:
+        """Draw the severity of every column, worst first.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+
+        Returns
+        -------
+        display : DriftDisplay
+            The picture, with `ax_` and `figure_`.
+
+        Raises
+        ------
+        ValueError
+            If there was no detector.
+        """
+        if self.drift is None:
+            raise ValueError("There is no drift to draw: the model has no detector.")
+        from resilient_estimator.display import DriftDisplay  # noqa: PLC0415  outermost
+
+        return DriftDisplay(self.drift).plot(ax=ax)
 
     def _drift_reasons(self) -> list[tuple[float, str]]:
         if self.drift is None:
@@ -231,6 +258,14 @@ def flags_surged(
     pooled = n_flagged + n_flagged_before
     tail = stats.hypergeom.sf(n_flagged - 1, n_samples + n_before, pooled, n_samples)
     return bool(excess >= 0.04 and tail < 0.01)
+
+
+def realised_performance(model: Any, X: Any, y: Any) -> Performance:
+    """Score a fitted model on labelled rows: accuracy, or R squared of a regressor."""
+    if not is_classifier(model):
+        return Performance("R2", model.score(X, y), np.nan, np.nan, len(y))
+    correct = np.asarray(model.predict(X)) == np.asarray(y)
+    return accuracy_interval(correct.reshape(len(correct), -1).all(axis=1))
 
 
 def accuracy_interval(correct: NDArray[np.bool_]) -> Performance:

@@ -54,7 +54,8 @@ class Drift:
         estimate of total variation, debiased for both sample sizes.
     verdicts : tuple of str
         "drifted", "real but immaterial", "stable", "too few rows to say", "absent" (the
-        batch lacks the column) or "not judged" (the reference had no value to compare).
+        batch lacks the column) or "not judged" (the reference had no numbers or labels
+        to compare).
     changes : tuple of str
         What changed, in words; "" where nothing is to be told.
     n_reference, n_samples : int

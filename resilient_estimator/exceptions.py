@@ -52,3 +52,14 @@ def parameter_error(owner: Any, name: str, expected: str, got: Any) -> str:
 def needs_extra(package: str, extra: str, what: str) -> str:
     """Return the sentence about an optional package that is not installed."""
     return f"{what} needs {package}: pip install 'resilient-estimator[{extra}]'"
+
+
+def check_share(name: str, value: Any, *, may_be_none: bool = False) -> None:
+    """Raise a ValueError unless a parameter of ResilientEstimator is in [0, 1]."""
+    if value is None and may_be_none:
+        return
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1:
+        expected = "a float in the range [0, 1]" + (" or None" if may_be_none else "")
+        message = parameter_error("ResilientEstimator", name, expected, value)
+        raise ValueError(message)

@@ -105,6 +105,13 @@ class RulePredictor(BaseEstimator):
             )
         return answer
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.no_validation = True
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        return tags
+
     @available_if(_knows_classes)
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probability one for the label that the rule says.

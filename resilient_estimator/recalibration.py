@@ -18,8 +18,8 @@ Metric = Callable[[NDArray[np.bool_], NDArray[np.bool_]], float]
 Cost = Callable[[Any, Any, Any, Any], Any]
 
 N_FOLDS = 5
-N_RESAMPLES = 500
-MAX_CANDIDATES = 200
+N_RESAMPLES = 300
+MAX_CANDIDATES = 100
 
 
 class _Answers(ClassifierMixin, BaseEstimator):

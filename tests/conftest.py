@@ -1,7 +1,12 @@
 """Where the real data sets are, and containers that every law is checked in."""
 
-import importlib.util
 import os
+
+# One thread per process: the tests themselves run in parallel.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import importlib.util
 from functools import lru_cache
 from pathlib import Path
 

@@ -15,12 +15,12 @@ def describe_change(cells: Cells, r: Counts, b: Counts) -> str:
     changes = [_share_change("missing", r, b, 0)]
     if isinstance(cells, NumericCells):
         changes.append(_share_change("unreadable", r, b, 1))
-        changes.append(_median_change(cells, r[2:], b[2:]))
+        changes.append(_value_change(cells.edges, r[2:], b[2:]))
     if isinstance(cells, CategoryCells):
         names = ["", "unseen labels", *map(repr, cells.texts)]
         names += ["a rare label"] * len(cells.digests)
-        gap = np.abs(b / b.sum() - r / r.sum())
-        largest = int(np.argmax(gap[1:])) + 1
+        gain = b[1:] * r.sum() - r[1:] * b.sum()
+        largest = 1 + int(np.argmax(2 * np.abs(gain) + (gain > 0)))
         changes.append(_share_change(names[largest], r, b, largest))
     changes = [change for change in changes if change[0] > 0]
     return max(changes)[1] if changes else ""
@@ -31,15 +31,32 @@ def _share_change(name: str, r: Counts, b: Counts, cell: int) -> tuple[float, st
     return abs(now - before), f"{name} {percent(now)}, was {percent(before)}"
 
 
-def _median_change(cells: NumericCells, r: Counts, b: Counts) -> tuple[float, str]:
-    if not r.sum() or not b.sum() or not len(cells.edges):
+def _value_change(
+    edges: NDArray[np.float64], r: Counts, b: Counts
+) -> tuple[float, str]:
+    """Tell the bin that gained most if it explains the change, else the median."""
+    if not r.sum() or not b.sum() or not len(edges):
         return 0.0, ""
-    shares = np.cumsum(r) / r.sum() - np.cumsum(b) / b.sum()
-    gap = float(np.abs(shares).max())
-    before, now = _median(cells.edges, r), _median(cells.edges, b)
+    gain = b / b.sum() - r / r.sum()
+    gap = float(np.abs(np.cumsum(gain)).max())
+    fullest = int(np.argmax(gain))
+    if gain[fullest] > gap / 2:
+        return gap, _share_change(_interval(edges, fullest), r, b, fullest)[1]
+    before, now = _median(edges, r), _median(edges, b)
     if f"{before:.3g}" == f"{now:.3g}":
         return gap, "another spread or shape around the same median"
     return gap, f"median about {now:.3g}, was {before:.3g}"
+
+
+def _interval(edges: NDArray[np.float64], cell: int) -> str:
+    """Name one of the cells -inf, the bins from low to high, +inf."""
+    if cell in (0, len(edges) + 2):
+        return "infinite values"
+    if cell == 1:
+        return f"values up to {edges[0]:.6g}:"
+    if cell == len(edges) + 1:
+        return f"values above {edges[-1]:.6g}:"
+    return f"values from {edges[cell - 2]:.6g} to {edges[cell - 1]:.6g}:"
 
 
 def _median(edges: NDArray[np.float64], counts: Counts) -> float:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._cells import CategoryCells, Cells, NumericCells
+from resilient_estimator._cells import CategoryCells, Cells, NumericCells, OpaqueCells
 from resilient_estimator.detectors import _statistics as st
 from resilient_estimator.detectors._changes import describe_change
 from resilient_estimator.drift import (
@@ -40,6 +40,7 @@ class _Column(NamedTuple):
     severity: float = np.nan
     n_reference: int = 0
     n_samples: int = 0
+    unjudged: str = ""  # verdict where no values could be compared
 
 
 class FeatureDrift(BaseEstimator):
@@ -77,10 +78,14 @@ class FeatureDrift(BaseEstimator):
     Notes
     -----
     Severity is the largest of the Kolmogorov distance (numbers), the total variation
-    (categories) and the difference in the share of missing values, each with what
-    chance alone explains taken away: ``sqrt(max(0, s^2 - s0^2))``. All three are lower
-    bounds of the total variation between the two distributions, so severity reads as
-    the share of production rows that the reference cannot explain.
+    and the share of unseen labels beyond the expected one (categories), and the
+    difference in the share of missing values, each with what chance alone explains
+    taken away: ``sqrt(max(0, s^2 - s0^2))``. All of them are lower bounds of the total
+    variation between the two distributions, so severity reads as the share of
+    production rows that the reference cannot explain.
+
+    Labels that are rare in both samples together are compared as one: the reference
+    holds too few of their rows to tell them from labels that it lacks.
 
     Examples
     --------
@@ -211,23 +216,34 @@ class FeatureDrift(BaseEstimator):
         n_reference, n_samples = int(r.sum()), int(b.sum())
         if n_reference == 0 or n_samples == 0:
             return _Column(n_reference=n_reference, n_samples=n_samples)
-        n_features = len(self.reference_.layout.cells)
         n_absent = 2 if isinstance(cells, NumericCells) else 1  # missing, unreadable
-        presence = (_presence(r, n_absent), _presence(b, n_absent))
+        sides = _compare_presence(r, b, n_absent)
+        r, b = r[n_absent:], b[n_absent:]
+        has_values = bool(r.sum() and b.sum())
+        if isinstance(cells, CategoryCells) and has_values:
+            sides.append(st.unseen_labels(r, b))
+            r, b = st.pool_rare_labels(r, b)
+        severities = [0.0, *(side.statistic for side in sides)]
         statistic, pvalue = np.nan, np.nan
-        side_pvalues, severities = [], [_excess_variation(*presence)]
-        if r[:n_absent].sum() + b[:n_absent].sum():
-            side_pvalues.append(st.chi_square(*presence).pvalue)
-        values_r, values_b = r[n_absent:], b[n_absent:]
-        if len(values_r) > 1 and values_r.sum() and values_b.sum():
-            statistic, pvalue = self._test(cells, values_r, values_b)
-            if isinstance(cells, CategoryCells):
-                side_pvalues += _unseen_pvalue(values_r, values_b)
-                severities.append(_excess_variation(values_r, values_b))
-            else:
-                severities.append(_excess_distance(values_r, values_b, n_features))
-        pvalue = _weighted_bonferroni(pvalue, side_pvalues)
-        return _Column(statistic, pvalue, max(severities), n_reference, n_samples)
+        if has_values and len(r) > 1:
+            statistic, pvalue = self._test(cells, r, b)
+            severities.append(self._severity(cells, r, b))
+            unjudged = ""
+        else:
+            opaque = isinstance(cells, OpaqueCells) or r.sum() == 0
+            unjudged = NOT_JUDGED if opaque else TOO_FEW
+        pvalue = _weighted_bonferroni(pvalue, [side.pvalue for side in sides])
+        severity = max(severities)
+        return _Column(statistic, pvalue, severity, n_reference, n_samples, unjudged)
+
+    def _severity(
+        self, cells: Cells, r: NDArray[np.int64], b: NDArray[np.int64]
+    ) -> float:
+        if isinstance(cells, CategoryCells):
+            return _excess_variation(r, b)
+        n_features = len(self.reference_.layout.cells)
+        bias = st.kolmogorov_bias(int(r.sum()), int(b.sum()), n_features)
+        return st.debiased(st.kolmogorov_distance(r, b), bias)
 
     def _test(
         self, cells: Cells, r: NDArray[np.int64], b: NDArray[np.int64]
@@ -261,6 +277,8 @@ class FeatureDrift(BaseEstimator):
             return ABSENT if n_samples else TOO_FEW
         if pvalue < self.alpha:
             return DRIFTED if column.severity >= self.min_severity else IMMATERIAL
+        if column.unjudged:
+            return column.unjudged
         band = st.band(column.n_reference, column.n_samples, self.alpha)
         return STABLE if column.severity + band < MATTERS else TOO_FEW
 
@@ -269,20 +287,19 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, (int, float, np.floating)) and not isinstance(value, bool)
 
 
-def _presence(counts: NDArray[np.int64], n_absent: int) -> NDArray[np.int64]:
-    """Return counts of missing, unreadable and present values."""
-    return np.append(counts[:n_absent], counts[n_absent:].sum())
+def _compare_presence(
+    r: NDArray[np.int64], b: NDArray[np.int64], n_absent: int
+) -> list[st.Comparison]:
+    """Compare missing, unreadable and present values; nothing where all are present."""
+    if r[:n_absent].sum() + b[:n_absent].sum() == 0:
+        return []
+    r = np.append(r[:n_absent], r[n_absent:].sum())
+    b = np.append(b[:n_absent], b[n_absent:].sum())
+    return [st.Comparison(_excess_variation(r, b), st.chi_square(r, b).pvalue)]
 
 
 def _excess_variation(r: NDArray[np.int64], b: NDArray[np.int64]) -> float:
     return st.debiased(st.total_variation(r, b), st.total_variation_bias(r, b))
-
-
-def _excess_distance(
-    r: NDArray[np.int64], b: NDArray[np.int64], n_features: int
-) -> float:
-    bias = st.kolmogorov_bias(int(r.sum()), int(b.sum()), n_features)
-    return st.debiased(st.kolmogorov_distance(r, b), bias)
 
 
 def _weighted_bonferroni(pvalue: float, side_pvalues: list[float]) -> float:
@@ -292,34 +309,14 @@ def _weighted_bonferroni(pvalue: float, side_pvalues: list[float]) -> float:
     rows are split between them.
     """
     if np.isnan(pvalue):
-        return min(side_pvalues, default=1.0)
+        return min([1.0, *(p * len(side_pvalues) for p in side_pvalues)])
     weighted = [p / SIDE_WEIGHT for p in side_pvalues]
     return min(1.0, pvalue / (1 - SIDE_WEIGHT * len(weighted)), *weighted)
-
-
-def _unseen_pvalue(r: NDArray[np.int64], b: NDArray[np.int64]) -> list[float]:
-    """Compare rows of labels found here only with the reference's one-off labels.
-
-    A clean batch brings labels that the reference lacks as often as the reference has
-    labels which occur only once (Good 1953), so the two are one cell.
-    """
-    once, unseen = int(np.count_nonzero((r[1:] == 1) & (b[1:] == 0))), int(b[0])
-    if once + unseen == 0:
-        return []
-    if unseen * r.sum() <= once * b.sum():
-        return [1.0]
-    table_r = np.array([once, r.sum() - once])
-    table_b = np.array([unseen, b.sum() - unseen])
-    return [st.chi_square(table_r, table_b).pvalue]
 
 
 def _positions(edges: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return one place on the axis for each cell between -inf and +inf."""
     if len(edges) == 0:
         return np.zeros(3)
-    if len(edges) == 1:
-        return np.repeat(edges, 4)
-    middles = (edges[:-1] + edges[1:]) / 2
-    low = edges[0] - (edges[1] - edges[0]) / 2
-    high = edges[-1] + (edges[-1] - edges[-2]) / 2
-    return np.concatenate([[low, low], middles, [high, high]])
+    middles = edges[:-1] / 2 + edges[1:] / 2
+    return np.concatenate([edges[[0, 0]], middles, edges[[-1, -1]]])

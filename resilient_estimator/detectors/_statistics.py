@@ -20,6 +20,7 @@ MAX_SIMULATED_CELLS = 64
 N_SIMULATIONS = 1999
 ENOUGH_EXPECTED = 10
 ENOUGH_EXCEEDING = 10
+SURELY_SEEN = 5
 
 
 class Comparison(NamedTuple):
@@ -30,37 +31,21 @@ class Comparison(NamedTuple):
 
 
 def anderson_darling(r: Counts, b: Counts) -> Comparison:
-    r"""Two-sample Anderson-Darling test of binned samples.
+    """Two-sample Anderson-Darling test of binned samples.
 
-    With `M_i` reference rows and `B_i` rows of both up to cell `i` of `l_i` rows,
-    ``A2 = sum_i l_i (M_i N - m B_i)^2 / (B_i (N - B_i)) / (m n)`` (Pettitt 1976; ties
-    as in Scholz and Stephens 1987). Under the permutation null, A2 is a quadratic form
-    whose first three cumulants are known for any pattern of ties; its tail is that of
-    the shifted chi-square with these cumulants (Hall 1983; Buckley, Eagleson 1988).
+    With `M_i` reference rows and `B_i` rows of both up to cell `i`,
+    ``A2 = sum_i l_i (M_i N - m B_i)^2 / (B_i (N - B_i)) / (m n)`` (Pettitt 1976), where
+    `l_i` is the mean size of the cells on both sides: one row, if there are no ties.
+    Under the permutation null, A2 is a quadratic form whose first three cumulants are
+    known for any pattern of ties; its tail is that of the shifted chi-square with these
+    cumulants (Hall 1983; Buckley, Eagleson 1988).
     """
-    distance, t, weight = _bridge(r, b)
-    if len(t) == 0:
-        return Comparison(0.0, 1.0)
-    if _is_sparse_table(r, b):
-        return _simulated(_anderson_statistic, r, b)
-    statistic = float(np.sum(weight * distance**2 / (t * (1 - t))))
-    scale = r.sum() * b.sum() / (r.sum() + b.sum())
-    return Comparison(
-        statistic * scale, _quadratic_form_pvalue(statistic * scale, weight, t)
-    )
+    return _quadratic_test(r, b, lambda t: 1 / (t * (1 - t)))
 
 
 def cramer_von_mises(r: Counts, b: Counts) -> Comparison:
-    """Two-sample Cramer-von Mises test, with the tail of `anderson_darling`."""
-    distance, t, weight = _bridge(r, b)
-    if len(t) == 0:
-        return Comparison(0.0, 1.0)
-    if _is_sparse_table(r, b):
-        return _simulated(_cramer_statistic, r, b)
-    scale = r.sum() * b.sum() / (r.sum() + b.sum())
-    statistic = float(np.sum(weight * distance**2)) * scale
-    pvalue = _quadratic_form_pvalue(statistic, weight * t * (1 - t), t)
-    return Comparison(statistic, pvalue)
+    """Two-sample Cramer-von Mises test (Anderson 1962), as `anderson_darling`."""
+    return _quadratic_test(r, b, np.ones_like)
 
 
 def kolmogorov_smirnov(r: Counts, b: Counts) -> Comparison:
@@ -91,15 +76,11 @@ def chi_square(r: Counts, b: Counts) -> Comparison:
 
 
 def population_stability(r: Counts, b: Counts) -> Comparison:
-    """Compute the population stability index over ten groups of the reference.
+    """Compute the population stability index; empty cells count as half a row.
 
     Under the null, ``PSI / (1/m + 1/n)`` is chi-square distributed (Yurdakul 2018).
-    Empty groups count as half a row.
     """
-    r, b = _merge_rarest(*_nonempty(r, b))
-    p, q = np.maximum(r, 0.5) / r.sum(), np.maximum(b, 0.5) / b.sum()
-    statistic = float(np.sum((q - p) * np.log(q / p)))
-    return Comparison(statistic, _divergence_pvalue(statistic, r, b))
+    return _divergence_test(_stability_index, 1, *_merge_rarest(r, b))
 
 
 def jensen_shannon(r: Counts, b: Counts) -> Comparison:
@@ -108,20 +89,15 @@ def jensen_shannon(r: Counts, b: Counts) -> Comparison:
     For nearby distributions eight times the divergence is their chi-square distance
     (Lin 1991), which gives the p-value.
     """
-    r, b = _nonempty(r, b)
-    p, q = r / r.sum(), b / b.sum()
-    middle = (p + q) / 2
-    divergence = float(
-        np.sum(special.rel_entr(p, middle) + special.rel_entr(q, middle))
-    )
-    divergence = max(divergence / 2, 0.0)
-    pvalue = _divergence_pvalue(8 * divergence, r, b)
-    return Comparison(float(np.sqrt(divergence)), pvalue)
+    statistic = float(np.sqrt(_shannon_divergence(r, b)))
+    test = _divergence_test(_shannon_divergence, 8, *_merge_rarest(r, b))
+    return Comparison(statistic, test.pvalue)
 
 
 def wasserstein(r: Counts, b: Counts, positions: Floats, scale: float) -> Comparison:
     """First Wasserstein distance in units of the reference's standard deviation.
 
+    Where that is zero or unknown, the unit is the largest absolute position.
     The p-value is simulated on at most 64 groups of cells, with a fixed seed.
     """
 
@@ -129,15 +105,59 @@ def wasserstein(r: Counts, b: Counts, positions: Floats, scale: float) -> Compar
         gap = _cumulative_shares(r) - _cumulative_shares(b)
         return np.asarray(np.abs(gap[..., :-1]) @ steps)
 
-    statistic = float(distance(r, b, np.diff(positions) / (scale or np.inf)))
+    positions = positions / (scale or np.abs(positions).max() or 1.0)
+    statistic = float(distance(r, b, np.diff(positions)))
     used = (r + b) > 0
     r, b, positions = r[used], b[used], positions[used]
     group = _quantile_groups(r + b, MAX_SIMULATED_CELLS)
     r_sums, b_sums = sum_groups(r, group), sum_groups(b, group)
     middle = np.bincount(group, (r + b) * positions) / (r_sums + b_sums)
-    steps = np.diff(middle) / (scale or np.inf)
+    steps = np.diff(middle)
     pvalue = _simulated(lambda r, b: distance(r, b, steps), r_sums, b_sums).pvalue
     return Comparison(statistic, pvalue)
+
+
+def unseen_labels(r: Counts, b: Counts) -> Comparison:
+    """Test whether the first cell, labels that the reference lacks, is too full.
+
+    A clean batch brings such labels as often as the reference has labels that occur
+    only once: ``E[unseen] / n = E[once] / m`` (Good 1953). Rows of one label come
+    together; how many at once is told by the batch's rows of the labels that the
+    reference has once. So ``unseen / together`` counts labels, and its tail given
+    both counts is binomial. The statistic is the unseen share beyond what is expected.
+    """
+    m, n = r.sum(), b.sum()
+    once = r[1:] == 1
+    n_once, n_unseen = int(once.sum()), int(b[0])
+    together = 1 + b[1:][once].mean() if n_once else 1.0
+    if n_unseen == 0 or r[0]:
+        return Comparison(0.0, 1.0)
+    pvalue = special.betainc(n_unseen / together, n_once + 1, n / (n + together * m))
+    rate = (n_unseen + n_once) / (m + n)
+    bias = 1.28 * np.sqrt(rate * (together / n + 1 / m))
+    return Comparison(
+        debiased(max(n_unseen / n - n_once / m, 0.0), bias), float(pvalue)
+    )
+
+
+def pool_rare_labels(r: Counts, b: Counts) -> tuple[Counts, Counts]:
+    """Pool the labels without a cell, which come first, with those that are as rare.
+
+    They must not stand alone: they have no cell because the reference lacks them or,
+    where it has too many labels, holds few of them. A label joins them if, by its rows
+    in both samples together, its place in the reference was not sure. As this does not
+    see how the rows are split, a permutation test remains one: a clean label breaks the
+    rule, with no cell although it has more rows, with probability below ``exp(-5)``.
+    """
+    pooled = r + b
+    fewest = r[1:].min() if r[0] else 0
+    enough = special.pdtri(fewest, np.exp(-SURELY_SEEN))  # 5 if the reference lacks it
+    rare = pooled * r.sum() < enough * pooled.sum()
+    rare[0] = True
+    return (
+        np.append(r[rare].sum(), r[~rare]),
+        np.append(b[rare].sum(), b[~rare]),
+    )
 
 
 def kolmogorov_distance(r: Counts, b: Counts) -> float:
@@ -220,26 +240,32 @@ def _nonempty(r: Counts, b: Counts) -> tuple[Counts, Counts]:
     return r[used], b[used]
 
 
-def _bridge(r: Counts, b: Counts) -> tuple[Floats, Floats, Floats]:
-    """Return F - G, pooled share and weight at each cell but the last used one."""
+def _quadratic_test(
+    r: Counts, b: Counts, emphasis: Callable[[Floats], Floats]
+) -> Comparison:
+    """Sum the squared distances of the distribution functions over both samples.
+
+    Each distance counts for half the rows of the cells on both sides. So the test is
+    the same from either end of the axis, and a distance does not count for more just
+    where the full cell below has made it large.
+    """
     r, b = _nonempty(r, b)
-    pooled = r + b
-    n_pooled = pooled.sum()
-    t = np.cumsum(pooled)[:-1] / n_pooled
-    distance = np.cumsum(r)[:-1] / r.sum() - np.cumsum(b)[:-1] / b.sum()
-    return distance, t, pooled[:-1] / (n_pooled - 1)
+    if len(r) < 2:
+        return Comparison(0.0, 1.0)
+    pooled, total = r + b, int(r.sum() + b.sum())
+    t = np.cumsum(pooled)[:-1] / total
+    weight = (pooled[:-1] + pooled[1:]) / (2 * total) * emphasis(t)
+    scale = r.sum() / total * b.sum()
 
+    def statistic(r: Counts, b: Counts) -> Floats:
+        distance = (_cumulative_shares(r) - _cumulative_shares(b))[..., :-1]
+        return np.asarray(scale * distance**2 @ weight)
 
-def _anderson_statistic(r: Counts, b: Counts) -> Floats:
-    pooled = r + b
-    t = _cumulative_shares(pooled)[..., :-1]
-    distance = (_cumulative_shares(r) - _cumulative_shares(b))[..., :-1]
-    return np.asarray(np.sum(pooled[..., :-1] * distance**2 / (t * (1 - t)), axis=-1))
-
-
-def _cramer_statistic(r: Counts, b: Counts) -> Floats:
-    distance = (_cumulative_shares(r) - _cumulative_shares(b))[..., :-1]
-    return np.asarray(np.sum((r + b)[..., :-1] * distance**2, axis=-1))
+    if _is_sparse_table(r, b):
+        return _simulated(statistic, r, b)
+    observed = float(statistic(r, b))
+    variance = t * (1 - t) * total / (total - 1)
+    return Comparison(observed, _quadratic_form_pvalue(observed, weight * variance, t))
 
 
 def _chi_square_statistic(r: Counts, b: Counts) -> Floats:
@@ -274,7 +300,6 @@ def _smallest_expected(r: Counts, b: Counts) -> float:
 
 def _is_sparse_table(r: Counts, b: Counts) -> bool:
     """Whether ordered cells are so few and so empty that the tail is not smooth."""
-    r, b = _nonempty(r, b)
     return len(r) <= 16 and _smallest_expected(r, b) < ENOUGH_EXPECTED
 
 
@@ -293,11 +318,30 @@ def _merge_rarest(r: Counts, b: Counts) -> tuple[Counts, Counts]:
     return sum_groups(r, group), sum_groups(b, group)
 
 
-def _divergence_pvalue(divergence: float, r: Counts, b: Counts) -> float:
+def _stability_index(r: Counts, b: Counts) -> Floats:
+    p = np.maximum(r, 0.5) / r.sum(axis=-1, keepdims=True)
+    q = np.maximum(b, 0.5) / b.sum(axis=-1, keepdims=True)
+    return np.asarray(np.sum((q - p) * np.log(q / p), axis=-1))
+
+
+def _shannon_divergence(r: Counts, b: Counts) -> Floats:
+    p, q = (x / x.sum(axis=-1, keepdims=True) for x in (r, b))
+    middle = (p + q) / 2
+    terms = special.rel_entr(p, middle) + special.rel_entr(q, middle)
+    return np.asarray(np.maximum(terms.sum(axis=-1) / 2, 0.0))
+
+
+def _divergence_test(
+    divergence: Callable[[Counts, Counts], Floats], factor: int, r: Counts, b: Counts
+) -> Comparison:
+    """Test by a divergence whose `factor`-fold is nearly the chi-square distance."""
     if len(r) < 2:
-        return 1.0
-    scaled = divergence / (1 / r.sum() + 1 / b.sum())
-    return float(special.chdtrc(len(r) - 1, scaled))
+        return Comparison(0.0, 1.0)
+    if _smallest_expected(r, b) < ENOUGH_EXPECTED:
+        return _simulated(divergence, r, b)
+    observed = float(divergence(r, b))
+    scaled = factor * observed / (1 / r.sum() + 1 / b.sum())
+    return Comparison(observed, float(special.chdtrc(len(r) - 1, scaled)))
 
 
 def _simulated(

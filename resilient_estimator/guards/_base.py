@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,7 +39,8 @@ class ColumnGuard(BaseEstimator):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at. What is not a table gets no flag.
+            Rows to look at. What is not a table of the right width gets no flag: the
+            wrapped estimator complains about it.
 
         Returns
         -------
@@ -93,8 +95,8 @@ class ColumnGuard(BaseEstimator):
 
     def _position_of(self, parameter: str, key: str | int) -> int:
         """Return where the column stands that a parameter names."""
-        if isinstance(key, int) and 0 <= key < len(self.feature_names_):
-            return key
+        if isinstance(key, Integral) and 0 <= key < len(self.feature_names_):
+            return int(key)
         if key in self.feature_names_:
             return self.feature_names_.index(str(key))
         raise ValueError(

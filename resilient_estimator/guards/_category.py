@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -130,8 +131,7 @@ class CategoryGuard(ColumnGuard):
         if self.unseen not in ("auto", "flag"):
             expected = "one of 'auto', 'flag'"
             raise ValueError(parameter_error(self, "unseen", expected, self.unseen))
-        if not isinstance(self.min_count, int) or self.min_count < 1:
+        count = self.min_count
+        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
             expected = "an int in the range [1, inf)"
-            raise ValueError(
-                parameter_error(self, "min_count", expected, self.min_count)
-            )
+            raise ValueError(parameter_error(self, "min_count", expected, count))

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._columns import count_rows, read_table
+from resilient_estimator._columns import Table, column_names, count_rows, read_table
 from resilient_estimator.exceptions import parameter_error
 from resilient_estimator.guards._base import Mask
 from resilient_estimator.protocols import Guard
+
+UNREADABLE = (TypeError, ValueError, ArithmeticError)  # too large an integer, a Decimal
 
 
 class OutlierGuard(BaseEstimator):
     """Flag rows that an outlier detector calls outliers.
 
     Rows which the detector cannot read, such as those with a missing value, are flagged
-    too: nothing says that they are usual.
+    too: nothing says that they are usual. A detector that reads missing or infinite
+    values, as IsolationForest does, judges them itself.
 
     Parameters
     ----------
@@ -33,6 +37,12 @@ class OutlierGuard(BaseEstimator):
     ----------
     detector_ : outlier detector
         The fitted detector.
+    feature_names_ : list of str
+        Names of the columns seen in `fit`.
+    named_ : bool
+        Whether they are names of its own.
+    numeric_ : list of bool
+        Which columns are numeric.
 
     Examples
     --------
@@ -42,8 +52,8 @@ class OutlierGuard(BaseEstimator):
     >>> X = np.random.default_rng(0).normal(size=(500, 2))
     >>> forest = IsolationForest(contamination=0.002, random_state=0)
     >>> guard = OutlierGuard(forest).fit(X)
-    >>> guard.inspect(np.array([[0.0, 0.0], [9.0, 9.0], [0.0, np.inf]]))["outlier"]
-    array([False,  True,  True])
+    >>> guard.inspect(np.array([[0.0, 0.0], [9.0, 9.0]]))["outlier"]
+    array([False,  True])
     """
 
     def __init__(self, detector: Any) -> None:
@@ -69,6 +79,9 @@ class OutlierGuard(BaseEstimator):
         TypeError
             If the detector cannot judge new rows.
         """
+        if not hasattr(self.detector, "fit"):
+            expected = "an outlier detector"
+            raise TypeError(parameter_error(self, "detector", expected, self.detector))
         detector = clone(self.detector)
         detector.fit(X)
         if not hasattr(detector, "predict"):
@@ -78,6 +91,13 @@ class OutlierGuard(BaseEstimator):
             )
             raise TypeError(parameter_error(self, "detector", expected, self.detector))
         self.detector_ = detector
+        table = read_table(X)
+        self.feature_names_ = [] if table is None else column_names(table)
+        self.named_ = table is not None and table.names is not None
+        self.numeric_ = [
+            table is not None and table.kind(index) == "numeric"
+            for index in range(len(self.feature_names_))
+        ]
         return self
 
     def inspect(self, X: Any) -> Mapping[str, Mask]:
@@ -96,38 +116,49 @@ class OutlierGuard(BaseEstimator):
         check_is_fitted(self)
         try:
             return {"outlier": self.detector_.predict(X) == -1}
-        except (TypeError, ValueError):
+        except UNREADABLE:
             return {"outlier": self._judge_readable_rows(X)}
 
     def _judge_readable_rows(self, X: Any) -> Mask:
-        """Ask about the rows without missing or infinite numbers only."""
-        readable = _readable_rows(X)
-        outlier = np.asarray(~readable)
-        if readable.any() and not readable.all():
-            (X,) = indexable(X)
-            try:
-                rows = _safe_indexing(X, np.flatnonzero(readable))
-                outlier[readable] = self.detector_.predict(rows) == -1
-            except (TypeError, ValueError):
-                outlier[readable] = False  # malformed as a whole: the estimator says so
+        """Keep one unreadable row from taking away the verdict on the others."""
+        table = read_table(X)
+        named = self.named_
+        places = table.positions(self.feature_names_, named=named) if table else [None]
+        if table is None or None in places:  # the wrapped estimator complains
+            return np.zeros(count_rows(X), dtype=bool)
+        (X,) = indexable(X)
+        if named and table.names not in (None, self.feature_names_):
+            X = _safe_indexing(X, self.feature_names_, axis=1)
+        readable = np.ones(table.shape[0], dtype=bool)
+        for place, numeric in zip(places, self.numeric_, strict=True):
+            readable &= _is_readable(table, cast("int", place), numeric=numeric)
+        outlier = ~readable
+        outlier[readable] = self._judge(X, np.flatnonzero(readable))
         return outlier
 
+    def _judge(self, X: Any, rows: NDArray[np.intp]) -> Mask:
+        """Halve the rows until those that the detector cannot read stand alone."""
+        if len(rows) == 0:
+            return np.zeros(0, dtype=bool)
+        try:
+            return np.asarray(self.detector_.predict(_safe_indexing(X, rows)) == -1)
+        except UNREADABLE:
+            if len(rows) == 1:
+                return np.ones(1, dtype=bool)
+        halves = np.array_split(rows, 2)
+        return np.concatenate([self._judge(X, half) for half in halves])
 
-def _readable_rows(X: Any) -> Mask:
-    table = read_table(X)
-    if table is None:
-        return np.ones(count_rows(X), dtype=bool)
-    readable = np.ones(table.shape[0], dtype=bool)
-    for index in range(table.shape[1]):
-        if table.is_sparse:
-            start, stop = table.matrix.indptr[index : index + 2]
-            bad = ~np.isfinite(table.matrix.data[start:stop])
-            readable[table.matrix.indices[start:stop][bad]] = False
-        elif table.kind(index) == "numeric":
-            readable &= np.isfinite(table.numbers(index).values)
-        else:
-            readable &= ~table.missing(index)
-    return readable
+
+def _is_readable(table: Table, index: int, *, numeric: bool) -> Mask:
+    if table.is_sparse:
+        readable = np.ones(table.shape[0], dtype=bool)
+        start, stop = table.matrix.indptr[index : index + 2]
+        bad = ~np.isfinite(table.matrix.data[start:stop])
+        readable[table.matrix.indices[start:stop][bad]] = False
+        return readable
+    if numeric:
+        return np.isfinite(table.numbers(index).values)
+    return ~table.missing(index)
 
 
 def as_guard(guard: Any) -> Guard:

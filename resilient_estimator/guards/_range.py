@@ -27,8 +27,8 @@ class RangeGuard(ColumnGuard):
     """Flag rows with missing, unreadable, infinite or far-away numbers.
 
     The range of each numeric column is learnt from training: its minimum and maximum,
-    widened by `margin` times their distance and rounded outwards, so that neither can
-    be read back from the guard.
+    widened by `margin` times their distance and rounded outwards (ages from 18 to 90
+    give the range -55 to 165), so that neither is kept.
 
     Parameters
     ----------
@@ -210,7 +210,9 @@ class RangeGuard(ColumnGuard):
 
     def _check_parameters(self) -> None:
         self._check_missing_rule(self.missing)
-        if self.margin is not None and not (_is_real(self.margin) and self.margin >= 0):
+        if self.margin is not None and not (
+            _is_real(self.margin) and 0 <= self.margin < np.inf
+        ):
             expected = "a float in the range [0, inf) or None"
             raise ValueError(parameter_error(self, "margin", expected, self.margin))
         if self.limits is not None and not isinstance(self.limits, Mapping):
@@ -223,14 +225,18 @@ def _is_real(value: Any) -> bool:
 
 
 def _widened(low: float, high: float, margin: float) -> tuple[float, float]:
-    """Widen a range and round it outwards to two digits of its width."""
-    with np.errstate(over="ignore"):
+    """Widen a range and round it outwards to half a digit of its width."""
+    with np.errstate(all="ignore"):  # values near 1e308 or 1e-308
         width = (high - low) or abs(low) or 1.0
-        step = 10.0 ** (np.floor(np.log10(width)) - 1)
-        low = np.floor((low - margin * width) / step) * step
-        high = np.ceil((high + margin * width) / step) * step
-    return float(np.nan_to_num(low, nan=-LARGEST)), float(
-        np.nan_to_num(high, nan=LARGEST)
+        step = 0.5 * 10.0 ** np.floor(np.log10(width))
+        least, most = low - margin * width, high + margin * width
+        outer_low = np.floor(least / step) * step
+        outer_high = np.ceil(most / step) * step
+        # The product may be a little larger than the number that was rounded.
+        outer_low -= step * (outer_low > least)
+        outer_high += step * (outer_high < most)
+    return float(np.nan_to_num(outer_low, nan=-LARGEST)), float(
+        np.nan_to_num(outer_high, nan=LARGEST)
     )
 
 
@@ -243,7 +249,7 @@ def _all_within(
     laid side by side before the minimum is taken.
     """
     n_samples, n_features = block.shape
-    if n_samples > FOLD_ROWS and block.flags.c_contiguous:
+    if n_samples > FOLD_ROWS and n_features and block.flags.c_contiguous:
         n_folded = n_samples - n_samples % FOLD_ROWS
         folded = block[:n_folded].reshape(-1, FOLD_ROWS * n_features)
         least = folded.min(axis=0).reshape(FOLD_ROWS, n_features)

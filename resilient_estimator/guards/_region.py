@@ -11,6 +11,8 @@ from resilient_estimator._columns import MISSING, Table, label_text, read_table
 from resilient_estimator.exceptions import parameter_error
 from resilient_estimator.guards._base import ColumnGuard, Finding, Mask, read_range
 
+EXPECTED = "a non-empty dict of column to condition, or a list of them"
+
 
 class RegionGuard(ColumnGuard):
     """Flag rows in regions where the model is not to be used.
@@ -70,13 +72,14 @@ class RegionGuard(ColumnGuard):
         self._remember_names(read_table(X))
         single = isinstance(self.regions, Mapping)
         regions: Any = [self.regions] if single else self.regions
+        if not isinstance(regions, Sequence) or isinstance(regions, str):
+            raise TypeError(parameter_error(self, "regions", EXPECTED, regions))
         self.conditions_ = [self._read_region(region) for region in regions]
         return self
 
     def _read_region(self, region: Any) -> list[dict[str, Any]]:
         if not isinstance(region, Mapping) or not region:
-            expected = "a non-empty dict of column to condition, or a list of them"
-            raise ValueError(parameter_error(self, "regions", expected, region))
+            raise ValueError(parameter_error(self, "regions", EXPECTED, region))
         conditions: list[dict[str, Any]] = []
         for key, condition in region.items():
             position = self._position_of("regions", key)

@@ -118,6 +118,26 @@ class GuardUnion(BaseEstimator):
                 params |= {f"{name}__{key}": value for key, value in nested.items()}
         return params
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; the name of a guard replaces that guard.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters as `get_params` names them.
+
+        Returns
+        -------
+        self : GuardUnion
+            This guard.
+        """
+        if "guards" in params:
+            super().set_params(guards=params.pop("guards"))
+        replaced = dict(zip(self._names(), self.guards, strict=True))
+        if replaced.keys() & params.keys():
+            self.guards = [params.pop(name, old) for name, old in replaced.items()]
+        return super().set_params(**params)  # type: ignore[no-any-return]
+
     def _names(self) -> list[str]:
         plain = [type(guard).__name__.lower() for guard in self.guards]
         total, seen = Counter(plain), Counter[str]()

@@ -1,0 +1,157 @@
+"""How often clean data raise an alarm: ten columns, every pair of sample sizes.
+
+    python benchmarks/false_alarms.py [--reps 400] [--quick] [--world NAME] [--jobs 2]
+
+Reference and batch come from the same distribution, so every alarm is false. For each
+pair of sizes the first table holds the share of batches in which some column is
+reported as drifted (real and material), the second one the share in which some
+corrected p-value is below alpha = .05, before materiality. The last table compares
+three ways to treat labels that are rare in the reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from resilient_estimator import FeatureDrift
+from resilient_estimator.detectors import _statistics as st
+
+REFERENCES = (50, 200, 1000, 5000, 50_000)
+BATCHES = (50, 100, 200, 1000, 5000, 50_000)
+ALPHA = 0.05
+
+
+def correlated(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    """Eight correlated normal numbers, one column of 6 labels, one of 20."""
+    common = rng.normal(size=(n, 1))
+    numbers = np.sqrt(0.5) * common + np.sqrt(0.5) * rng.normal(size=(n, 8))
+    X = pd.DataFrame(numbers).rename(columns="x{}".format)
+    for n_levels in (6, 20):
+        weights = 1 / np.arange(1, n_levels + 1)
+        X[f"c{n_levels}"] = labels(rng, n, weights)
+    return X
+
+
+def rare_binaries(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    """Ten columns that are 0, and 1 in 2 to 20 % of the rows; half are one-hot."""
+    independent = rng.random((n, 5)) < np.linspace(0.02, 0.20, 5)
+    shares = [0.05, 0.1, 0.02, 0.2, 0.08]
+    level = np.searchsorted(np.cumsum(shares), rng.random((n, 1)))
+    return np.hstack([independent, level == np.arange(5)]).astype(float)
+
+
+def counts(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
+    """Draw counts and zero-inflated numbers with 2 % missing values."""
+    means = np.array([0.1, 0.5, 2.0, 10.0, 100.0])
+    amounts = np.exp(rng.normal(size=(n, 5))) * np.array([1, 10, 100, 1000, 10_000])
+    amounts *= rng.random((n, 5)) < np.array([0.05, 0.2, 0.4, 0.7, 0.95])
+    X = np.hstack([rng.poisson(means, size=(n, 5)), amounts.round(2)])
+    X[rng.random(X.shape) < 0.02] = np.nan
+    return X
+
+
+def many_labels(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    """Five columns of 500 labels with Zipf's shares, five with heavy tails."""
+    degrees = (1, 1.5, 2, 3, 5)
+    X = pd.DataFrame({f"t{df}": rng.standard_t(df, size=n) for df in degrees})
+    for exponent in (0.0, 0.5, 1.0, 1.5, 2.0):
+        X[f"zipf{exponent}"] = labels(rng, n, np.arange(1, 501.0) ** -exponent)
+    return X
+
+
+def labels(
+    rng: np.random.Generator, n: int, weights: NDArray[np.float64]
+) -> pd.Categorical:
+    """Draw labels with probabilities proportional to `weights`."""
+    bounds = np.cumsum(weights / weights.sum())[:-1]
+    codes = np.searchsorted(bounds, rng.random(n))
+    names = [f"label {i}" for i in range(len(weights))]
+    return pd.Categorical.from_codes(codes, categories=names)
+
+
+WORLDS: dict[str, Callable[[np.random.Generator, int], object]] = {
+    "correlated": correlated,
+    "rare_binaries": rare_binaries,
+    "counts": counts,
+    "many_labels": many_labels,
+}
+
+
+def false_alarms(world: str, seed: int) -> NDArray[np.bool_]:
+    """Return [drift reported, p < alpha] of one draw for each pair of sizes."""
+    rng = np.random.default_rng([seed, list(WORLDS).index(world)])
+    rows, batch = (WORLDS[world](rng, max(s)) for s in (REFERENCES, BATCHES))
+    result = np.empty((2, len(REFERENCES), len(BATCHES)), dtype=bool)
+    for i, m in enumerate(REFERENCES):
+        detector = FeatureDrift(alpha=ALPHA).fit(rows[:m])
+        for j, n in enumerate(BATCHES):
+            drift = detector.compare(batch[:n])
+            result[:, i, j] = drift.detected, drift.pvalue < ALPHA
+    return result
+
+
+def rare_label_alarms(m: int, n: int, seed: int) -> list[bool]:
+    """Return p < alpha for a cell per label, and for labels pooled in two ways."""
+    rng = np.random.default_rng([seed, m, n])
+    weights = 1 / np.arange(1, 501.0)
+    r, b = (rng.multinomial(size, weights / weights.sum()) for size in (m, n))
+    unseen = r == 0
+    known = [np.append(x[unseen].sum(), x[~unseen]) for x in (r, b)]
+    few = r < 10
+    pooled = [np.append(x[few].sum(), x[~few]) for x in (r, b)]
+    tables = known, pooled, st.pool_rare_labels(*known)
+    return [st.chi_square(*table).pvalue < ALPHA for table in tables]
+
+
+def print_world(world: str, reps: int, jobs: int) -> None:
+    """Simulate and print the two tables of one world."""
+    runs = Parallel(n_jobs=jobs)(delayed(false_alarms)(world, i) for i in range(reps))
+    shares = np.mean(runs, axis=0)
+    print(f"\n{world}: {WORLDS[world].__doc__}")
+    titles = ("some column reported as drifted", "some corrected p < .05")
+    for title, table in zip(titles, shares, strict=True):
+        print(f"{title} (standard error at .05: {np.sqrt(0.0475 / reps):.3f})")
+        print(f"{'reference':>9} |" + "".join(f"{n:>15,}" for n in BATCHES))
+        for m, row in zip(REFERENCES, table, strict=True):
+            errors = np.sqrt(row * (1 - row) / reps)
+            cells = [f"{p:8.3f} ±{e:5.3f}" for p, e in zip(row, errors, strict=True)]
+            print(f"{m:>9,} |" + "".join(cells))
+    print(f"worst: {shares[0].max():.3f} and {shares[1].max():.3f}", flush=True)
+
+
+def print_rare_labels(reps: int, jobs: int) -> None:
+    """Print the false alarms of one column of 500 labels, Zipf's shares."""
+    print(
+        "\nOne column of 500 labels: share of p < .05, by the treatment of rare labels"
+    )
+    print(f"{'sizes':>14} {'as found':>9} {'r < 10 pooled':>14} {'by both':>9}")
+    for m, n in [(200, 200), (200, 5000), (1000, 1000), (5000, 200), (5000, 5000)]:
+        runs = Parallel(n_jobs=jobs)(
+            delayed(rare_label_alarms)(m, n, seed) for seed in range(reps)
+        )
+        as_found, by_reference, by_both = np.mean(runs, axis=0)
+        print(f"{m:>7}/{n:<6} {as_found:9.3f} {by_reference:14.3f} {by_both:9.3f}")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--reps", type=int, default=400)
+    parser.add_argument("--quick", action="store_true", help="twenty repetitions")
+    parser.add_argument("--world", choices=WORLDS, help="only this one")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    reps = 20 if options.quick else options.reps
+    for world in [options.world] if options.world else WORLDS:
+        print_world(world, reps, options.jobs)
+    print_rare_labels(reps, options.jobs)
+
+
+if __name__ == "__main__":
+    main()

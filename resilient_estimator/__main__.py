@@ -1,0 +1,119 @@
+"""Run ``python -m resilient_estimator demo``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from resilient_estimator._demo._insurance import insurance_stream
+from resilient_estimator._demo._stream import DemoError, Stream
+from resilient_estimator._demo._table import table_stream
+from resilient_estimator._demo._text import demo_lines
+from resilient_estimator._version import __version__
+from resilient_estimator.datasets import LAST_MONTH
+
+DEMO = """\
+Train a model, then let it meet the time after its training, window by window: how good
+it still is, which columns drifted, how many rows its guard kept from it, and what
+setting the decision threshold anew on fresh labels would have saved.
+
+Without options the rows come from a small world of car insurance that slowly changes;
+with --data and --target from a table of yours, whose first third is learnt from."""
+
+EXAMPLES = """\
+examples:
+  python -m resilient_estimator demo
+  python -m resilient_estimator demo --data sales.csv --target churned --time date"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line, and return the exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, default=None
+        Arguments; None: those of the process.
+
+    Returns
+    -------
+    code : int
+        0, or 2 where the input cannot be used.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        for line in demo_lines(_stream(options), _progress):
+            print(line, flush=True)
+    except DemoError as error:
+        _progress("")
+        print(f"resilient_estimator demo: error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _stream(options: argparse.Namespace) -> Stream:
+    if options.data is None:
+        if options.target is not None or options.time is not None:
+            raise DemoError("--target and --time name columns of a file: add --data")
+        return insurance_stream(options.months, options.seed)
+    if options.target is None:
+        raise DemoError("--data needs --target, the column that is to be predicted")
+    return table_stream(options.data, options.target, options.time)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m resilient_estimator",
+        description="Wrap a scikit-learn model with a memory of its training data.",
+    )
+    version = f"resilient_estimator {__version__}"
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(title="commands", metavar="command", required=True)
+    demo = commands.add_parser(
+        "demo",
+        help="let a model meet the time after its training",
+        description=DEMO,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    world = demo.add_argument_group("the world of car insurance")
+    text = f"how many months to walk, 1 to {LAST_MONTH} (default: 36)"
+    world.add_argument("--months", type=_months, default=36, metavar="N", help=text)
+    text = "seed of the customers (default: 0)"
+    world.add_argument("--seed", type=_seed, default=0, metavar="N", help=text)
+    table = demo.add_argument_group("a table of yours (needs pandas)")
+    text = "CSV or Parquet file with one row per case"
+    table.add_argument("--data", metavar="FILE", help=text)
+    text = "column to predict; numbers with more than 20 values: regression"
+    table.add_argument("--target", metavar="COLUMN", help=text)
+    text = "column to sort by, not used to predict (default: order of the rows)"
+    table.add_argument("--time", metavar="COLUMN", help=text)
+    return parser
+
+
+def _months(text: str) -> int:
+    return _whole_number(text, 1, LAST_MONTH)
+
+
+def _seed(text: str) -> int:
+    return _whole_number(text, 0, 2**32 - 1)
+
+
+def _whole_number(text: str, low: int, high: int) -> int:
+    if not text.isdecimal() or not low <= int(text) <= high:
+        message = f"expected a whole number from {low} to {high}, got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
+def _progress(text: str) -> None:
+    """Show what is going on, to people only; "" wipes it."""
+    if sys.stderr.isatty():
+        print(f"\r{text:<40}\r{text}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The demonstration: a model that walks through time, and what it learns."""

@@ -1,0 +1,125 @@
+"""Ask a model about one window after the other, as production would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone, is_classifier
+from sklearn.utils import _safe_indexing
+
+from resilient_estimator._demo._stream import DemoError, Stream
+from resilient_estimator._estimator import ResilientEstimator
+from resilient_estimator.assessment import Assessment
+
+Losses = NDArray[np.float64]
+
+COST_OF_MISS = 5
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one window showed.
+
+    `losses` are those of the rows: 1 for a wrong label, or the absolute error. Costs
+    are per case, with the estimator's own threshold and with the recalibrated one; None
+    where there is none.
+    """
+
+    name: str
+    losses: Losses
+    score: float
+    assessment: Assessment
+    cost: float | None = None
+    cost_recalibrated: float | None = None
+
+
+def total_cost(tp: int, fp: int, fn: int, tn: int) -> int:  # noqa: ARG001  a protocol
+    """Return what the answers cost: a miss as much as five false alarms."""
+    return COST_OF_MISS * fn + fp
+
+
+def fit_model(stream: Stream) -> ResilientEstimator:
+    """Return the model, fitted to the reference."""
+    X, y = stream.rows(0, stream.edges[0])
+    if is_classifier(stream.model) and len(np.unique(y)) < 2:
+        raise DemoError(
+            f"the first {len(y):,} rows, which are to be learnt from, have only one "
+            f"target, {y[0].item()!r}; is there a column of times for --time?"
+        )
+    return stream.model.fit(X, y)
+
+
+def walk(model: ResilientEstimator, stream: Stream) -> Iterator[Step]:
+    """Yield what each window shows; labels are known one window later."""
+    recalibrated: ResilientEstimator | None = None
+    for i, name in enumerate(stream.windows):
+        X, y = stream.window(i)
+        answers, assessment = model.predict(X, return_assessment=True)
+        step = Step(
+            name=name,
+            losses=losses(model, answers, y),
+            score=model.score(X, y),
+            assessment=rename(assessment, stream.features),
+        )
+        if stream.binary:
+            positive = model.classes_[1]
+            step = replace(step, cost=cost_per_case(answers, y, positive))
+            if recalibrated is not None:
+                cost = cost_per_case(recalibrated.predict(X), y, positive)
+                step = replace(step, cost_recalibrated=cost)
+            if len(np.unique(y)) == 2:  # else the last threshold stays
+                recalibrated = model.recalibrate(X, y, cost=total_cost)
+        yield step
+
+
+def losses(model: Any, answers: NDArray[Any], y: NDArray[Any]) -> Losses:
+    """Return the loss of each row: wrong or not, or the absolute error."""
+    wrong = answers != y if is_classifier(model) else np.abs(answers - y)
+    return np.asarray(wrong, dtype=np.float64)
+
+
+def cost_per_case(answers: NDArray[Any], y: NDArray[Any], positive: Any) -> float:
+    """Return the cost of the answers, divided by their number."""
+    called, truth = answers == positive, y == positive
+    n_fp, n_fn = int(np.sum(called & ~truth)), int(np.sum(~called & truth))
+    return total_cost(0, n_fp, n_fn, 0) / len(y)
+
+
+def retrained_losses(model: ResilientEstimator, stream: Stream) -> Losses | None:
+    """Return the losses in the last window of a model trained just before it.
+
+    It learns from as many rows as the old model did, but for those which the guard
+    keeps from it. None if there is nothing to learn.
+    """
+    start = stream.edges[-2]
+    X, y = stream.rows(start - stream.edges[0], start)
+    usable = ~model.predict(X, return_flags=True)[1]["fallback"]
+    if usable.mean() < 0.5:  # not the rows are broken: the world has moved
+        usable[:] = True
+    y = y[usable]
+    X = _safe_indexing(X, usable)
+    empty = np.all(X != X, axis=0)  # noqa: PLR0124  missing, in arrays and frames
+    if len(stream.windows) < 2 or len(np.unique(y)) < 2 or np.any(empty):
+        return None
+    younger = clone(model).fit(X, y)
+    X, y = stream.window(len(stream.windows) - 1)
+    return losses(younger, younger.predict(X), y)
+
+
+def rename(assessment: Assessment, features: list[str]) -> Assessment:
+    """Return the assessment of an array with the names that people know."""
+    if assessment.drift is None:
+        return assessment
+    known = dict(zip(assessment.drift.features, features, strict=True))
+    return replace(
+        assessment,
+        drift=replace(assessment.drift, features=tuple(features)),
+        flagged_columns={
+            reason: {known.get(name, name): n for name, n in columns.items()}
+            for reason, columns in assessment.flagged_columns.items()
+        },
+    )

@@ -1,0 +1,160 @@
+"""An assessment says in plain words whether action is needed."""
+
+import dataclasses
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer, make_regression
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from resilient_estimator import ResilientEstimator
+from resilient_estimator.assessment import accuracy_interval, flags_surged
+
+
+def people(n_samples, seed, *, older=0.0, n_broken=0):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(
+        {
+            "age": rng.normal(40 + older, 10, n_samples),
+            "power": rng.normal(100, 20, n_samples),
+            "region": rng.choice(["north", "south"], n_samples),
+        }
+    )
+    X.iloc[:n_broken, 1] = 1e6
+    return X
+
+
+@pytest.fixture(scope="module")
+def model():
+    X = people(2000, 0)
+    return ResilientEstimator(DummyClassifier(), fallback="prior").fit(X, X["age"] > 40)
+
+
+def test_a_clean_batch_needs_no_action(model):
+    """It is false, and there is nothing to tell."""
+    assessment = model.assess(people(1500, 1))
+    assert not assessment
+    assert assessment.reasons == []
+    assert repr(assessment).startswith("Assessment: no action needed; 0 of 3 columns")
+
+
+def test_reasons_are_sentences_worst_first(model):
+    """Drift with its change, then the rows that the fallback answered."""
+    assessment = model.assess(people(1500, 1, older=7, n_broken=12))
+    assert assessment
+    drift, flags = assessment.reasons
+    assert drift.startswith("age drifted strongly: 2")
+    assert "% of rows are unlike training (median about 4" in drift
+    assert flags == "12 of 1,500 rows were answered by the fallback: power out of range"
+
+
+def test_flags_are_masks_and_rates(model):
+    """Masks say which rows, rates how many."""
+    assessment = model.assess(people(100, 1, n_broken=4))
+    assert np.flatnonzero(assessment.flags.fallback).tolist() == [0, 1, 2, 3]
+    assert assessment.flag_rates["out_of_range"] == 0.04
+    assert assessment.flagged_columns == {"out_of_range": {"power": 4}}
+
+
+def test_many_more_flags_than_in_training_need_action(model):
+    """A tenth of absurd rows needs action, even where no column drifted."""
+    batch = people(60, 1, n_broken=6)
+    assessment = model.assess(batch)
+    assert assessment.flags_surged
+    assert assessment
+
+
+def test_a_surge_is_real_and_material():
+    """More flags by chance, or by a hair, are no surge."""
+    assert flags_surged(10, 100, 0, 1000)
+    assert not flags_surged(1, 10, 1, 1000)
+    assert not flags_surged(2000, 100_000, 0, 100_000)
+    assert not flags_surged(0, 0, 0, 1000)
+
+
+def test_a_small_batch_is_never_called_fine(model):
+    """Twenty rows are too few to say, and the assessment says so."""
+    assessment = model.assess(people(20, 1))
+    assert not assessment
+    assert repr(assessment).startswith("Assessment: too few rows to say")
+    assert assessment.reasons == [
+        "20 rows are too few to say whether 3 columns drifted"
+    ]
+
+
+def test_an_empty_batch_is_too_small(model):
+    """No rows: no error, and no verdict."""
+    assert "too few rows to say" in repr(model.assess(people(0, 1)))
+
+
+def test_an_absent_column_is_the_first_reason(model):
+    """A column that the batch lacks needs action, and the others are still judged."""
+    assessment = model.assess(people(500, 1, older=7).drop(columns="region"))
+    assert assessment.reasons[0] == "region is absent"
+    assert assessment.reasons[1].startswith("age drifted")
+
+
+def test_labels_give_the_realised_score():
+    """With labels the assessment holds accuracy and its interval, or R squared."""
+    X, y = load_breast_cancer(return_X_y=True)
+    model = ResilientEstimator(LogisticRegression(max_iter=5000)).fit(X, y)
+    performance = model.assess(X, y).performance
+    assert performance.value == model.score(X, y)
+    assert performance.low < performance.value < performance.high
+    X, y = make_regression(random_state=0)
+    regressor = ResilientEstimator(Ridge()).fit(X, y)
+    assert regressor.assess(X, y).performance.value == regressor.score(X, y)
+
+
+def test_wilson_s_interval():
+    """8 of 10 correct: .490 to .943 (Wilson 1927, as in Newcombe 1998)."""
+    performance = accuracy_interval(np.arange(10) < 8)
+    assert performance.low == pytest.approx(0.4902, abs=1e-4)
+    assert performance.high == pytest.approx(0.9433, abs=1e-4)
+
+
+def test_it_is_frozen(model):
+    """An assessment is a record."""
+    with pytest.raises(dataclasses.FrozenInstanceError, match="n_samples"):
+        model.assess(people(50, 1)).n_samples = 3
+
+
+def test_the_frame_has_one_row_per_column_worst_first(model):
+    """`to_frame` is the comparison as a table."""
+    frame = model.assess(people(1500, 1, older=7)).to_frame()
+    assert frame["feature"][0] == "age"
+    assert frame["detected"].tolist() == [True, False, False]
+    assert set(frame.columns) >= {"verdict", "severity", "word", "pvalue", "change"}
+
+
+class _Texts(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.texts = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def test_html_is_a_table_and_escapes_names():
+    """A hostile column name stays text."""
+    name = "<script>alert(1)</script>"
+    X = pd.DataFrame({name: np.arange(500.0)})
+    model = ResilientEstimator(DummyClassifier()).fit(X, X[name] > 9)
+    page = _Texts()
+    page.feed(model.assess(X + 300)._repr_html_())
+    assert "script" not in page.tags
+    assert page.tags.count("tr") == 2
+    assert name in page.texts
+
+
+def test_both_keywords_at_once_are_refused(model):
+    """One is asked for: the assessment holds the flags."""
+    with pytest.raises(ValueError, match="Ask for one of"):
+        model.predict(people(5, 1), return_flags=True, return_assessment=True)

@@ -1,0 +1,82 @@
+"""Pictures show what the assessment says."""
+
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from sklearn.dummy import DummyClassifier
+
+from resilient_estimator import ResilientEstimator
+
+mpl.use("Agg")
+rng = np.random.default_rng(0)
+X = rng.normal(size=(1000, 3))
+model = ResilientEstimator(DummyClassifier()).fit(X, X[:, 0] > 0)
+
+
+def test_bars_are_the_severities_worst_first():
+    """One bar per column, in the order of the table."""
+    assessment = model.assess(X + np.array([0, 1, 0]))
+    display = assessment.plot()
+    widths = [bar.get_width() for bar in display.ax_.patches]
+    assert widths == assessment.drift.severities[assessment.drift.order].tolist()
+    assert display.ax_.get_title(loc="left").startswith("1 of 3 columns drifted")
+    assert display.ax_.get_yticklabels()[0].get_text() == "x1"
+    mpl.pyplot.close(display.figure_)
+
+
+def test_it_draws_where_it_is_told():
+    """A given axes is used."""
+    figure, axes = mpl.pyplot.subplots()
+    assert model.assess(X).plot(ax=axes).figure_ is figure
+    mpl.pyplot.close(figure)
+
+
+def test_without_a_detector_there_is_nothing_to_draw():
+    """The error says so."""
+    blind = ResilientEstimator(DummyClassifier(), detector=None).fit(X, X[:, 0] > 0)
+    with pytest.raises(ValueError, match="no drift to draw"):
+        blind.assess(X).plot()
+
+
+@pytest.mark.parametrize(
+    ("package", "call", "extra"),
+    [("matplotlib", "plot()", "plot"), ("pandas", "to_frame()", "pandas")],
+)
+def test_a_missing_extra_is_named(package, call, extra):
+    """Without the package the error says what to install."""
+    code = f"""
+import sys
+sys.modules["{package}"] = None
+import numpy as np
+from sklearn.dummy import DummyClassifier
+from resilient_estimator import ResilientEstimator
+X = np.arange(100.0).reshape(-1, 1)
+assessment = ResilientEstimator(DummyClassifier()).fit(X, X[:, 0] > 9).assess(X)
+try:
+    assessment.{call}
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert f"pip install 'resilient-estimator[{extra}]'" in done.stdout
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    """What scikit-learn does not import is not imported before it is needed."""
+    code = """
+import sys, sklearn.pipeline, sklearn.metrics, sklearn.dummy
+before = set(sys.modules)
+import resilient_estimator
+print(*sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    packages = {name.split(".")[0] for name in done.stdout.split()}
+    assert "resilient_estimator" in packages
+    assert not packages & {"pandas", "polars", "matplotlib", "pyarrow"}

@@ -1,0 +1,380 @@
+"""FeatureDrift says of each column whether it drifted, how much, and in what way."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import load_real, load_slide
+
+from resilient_estimator import FeatureDrift
+from resilient_estimator.detectors._feature_drift import TESTS
+from resilient_estimator.drift import severity_word
+from resilient_estimator.reference import Reference
+
+
+def normal(n, n_features=1, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, n_features))
+
+
+def mixed(n, seed=0):
+    """Return a number, a count with missing values, and labels."""
+    rng = np.random.default_rng(seed)
+    amount = rng.poisson(3, size=n).astype(float)
+    amount[rng.random(n) < 0.05] = np.nan
+    labels = rng.choice(["a", "b", "c", None], size=n, p=[0.6, 0.3, 0.07, 0.03])
+    return pd.DataFrame(
+        {"number": rng.normal(size=n), "amount": amount, "label": labels}
+    )
+
+
+def drift_of(reference, batch, test="auto", **options):
+    return FeatureDrift(test, **options).fit(reference).compare(batch)
+
+
+# Verdicts
+
+
+def test_a_column_that_moved_has_drifted_and_the_other_is_stable():
+    drift = drift_of(normal(2000, 2), normal(1000, 2, seed=1) + np.array([0, 0.5]))
+    assert drift.verdicts == ("stable", "drifted")
+    assert drift.drifted.tolist() == [False, True]
+    assert drift.worst == "x1"
+    assert drift.detected
+
+
+def test_a_real_difference_too_small_to_matter_is_immaterial():
+    drift = drift_of(normal(50_000, 10), normal(50_000, 10, seed=1) + 0.02)
+    assert drift.pvalue < 0.05
+    assert drift.verdict == "real but immaterial"
+    assert not drift.detected
+
+
+def test_min_severity_decides_what_is_material():
+    shifted = normal(50_000, 10, seed=1) + 0.02
+    drift = drift_of(normal(50_000, 10), shifted, min_severity=0.0)
+    assert drift.verdict == "drifted"
+
+
+def test_thirty_rows_are_too_few_to_be_called_stable():
+    drift = drift_of(normal(5000), normal(30, seed=1))
+    assert drift.verdict == "too few rows to say"
+
+
+def test_thirty_rows_are_enough_for_a_gross_change():
+    assert drift_of(normal(5000), normal(30, seed=1) + 2).verdict == "drifted"
+
+
+def test_no_rows_at_all_are_too_few():
+    drift = drift_of(normal(500, 2), np.empty((0, 2)))
+    assert drift.verdicts == ("too few rows to say",) * 2
+
+
+def test_a_column_that_the_batch_lacks_is_absent_and_that_is_drift():
+    drift = drift_of(mixed(500), mixed(500, seed=1).drop(columns="amount"))
+    assert drift.verdicts[1] == "absent"
+    assert drift.drifted.tolist() == [False, True, False]
+
+
+def test_a_reference_without_rows_is_not_judged():
+    drift = drift_of(np.empty((0, 2)), normal(500, 2))
+    assert drift.verdicts == ("not judged",) * 2
+    assert not drift.detected
+
+
+def test_labels_too_rare_to_be_compared_are_not_called_stable():
+    labels = pd.DataFrame({"id": [f"customer {i}" for i in range(3000)]})
+    drift = drift_of(labels[:2000], labels[2000:])
+    assert drift.verdict == "too few rows to say"
+
+
+@pytest.mark.parametrize("where", ["both", "reference"])
+def test_a_column_of_lists_is_not_judged(where):
+    lists, numbers = pd.DataFrame({"x": [[1, 2]] * 500}), pd.DataFrame(normal(500))
+    drift = drift_of(
+        lists, lists if where == "both" else numbers.set_axis(["x"], axis=1)
+    )
+    assert drift.verdict == "not judged"
+
+
+def test_one_new_label_among_rare_ones_is_drift():
+    labels = pd.DataFrame({"id": [f"customer {i % 500}" for i in range(1000)]})
+    batch = pd.DataFrame({"id": ["somebody else"] * 200 + labels["id"].tolist()})
+    assert drift_of(labels, batch).verdict == "drifted"
+
+
+# Severity
+
+
+@pytest.mark.parametrize(
+    ("severity", "word"),
+    [
+        (0.0399, "none"),
+        (0.04, "slight"),
+        (0.0799, "slight"),
+        (0.08, "moderate"),
+        (0.20, "strong"),
+        (0.31, "severe"),
+        (1.0, "severe"),
+        (np.nan, "unknown"),
+    ],
+)
+def test_words_begin_at_their_limits(severity, word):
+    assert severity_word(severity) == word
+
+
+@pytest.mark.parametrize(("shift", "word"), [(0.35, "moderate"), (3.0, "severe")])
+def test_severity_is_the_share_that_the_reference_cannot_explain(shift, word):
+    """Normal distributions d apart differ by 2 Phi(d / 2) - 1: .139 and .866."""
+    drift = drift_of(normal(20_000), normal(20_000, seed=1) + shift)
+    expected = {0.35: 0.139, 3.0: 0.866}[shift]
+    assert drift.severity == pytest.approx(expected, abs=0.02)
+    assert drift.word == word
+
+
+def test_severity_of_missing_values_is_their_share():
+    batch = normal(20_000, seed=1)
+    batch[:5000] = np.nan
+    assert drift_of(normal(20_000), batch).severity == pytest.approx(0.25, abs=0.01)
+
+
+def test_severity_of_clean_columns_is_mostly_zero():
+    """Each of ten columns exceeds its bias with probability one in ten."""
+    severities = [
+        drift_of(normal(1000, 10, seed), normal(500, 10, seed + 100)).severities
+        for seed in range(20)
+    ]
+    assert np.mean(np.array(severities) > 0) == pytest.approx(0.1, abs=0.065)
+
+
+# Counts
+
+
+def test_a_profile_is_judged_as_its_rows():
+    detector = FeatureDrift().fit(mixed(2000))
+    batch = mixed(300, seed=1)
+    profile = detector.reference_.layout.profile(batch)
+    assert detector.compare(profile).to_dict() == detector.compare(batch).to_dict()
+
+
+def test_summed_profiles_are_judged_as_all_rows():
+    detector = FeatureDrift().fit(mixed(2000))
+    batch = mixed(300, seed=1)
+    layout = detector.reference_.layout
+    parts = layout.profile(batch[:100]) + layout.profile(batch[100:])
+    assert detector.compare(parts).to_dict() == detector.compare(batch).to_dict()
+
+
+def test_a_profile_of_another_layout_is_an_error():
+    profile = Reference.learn(normal(100, 2, seed=1)).profile
+    with pytest.raises(ValueError, match=r"counted over the layout .* but this"):
+        FeatureDrift().fit(normal(100, 2)).compare(profile)
+
+
+def test_a_batch_with_another_number_of_columns_is_an_error():
+    with pytest.raises(ValueError, match="X has 3 features, but the reference has 2"):
+        drift_of(normal(100, 2), normal(100, 3))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"test": "t"}, "The 'test' parameter of FeatureDrift must be one of 'auto'"),
+        ({"alpha": 3}, r"must be a float in the range \(0, 1\). Got 3 instead"),
+        ({"min_severity": "x"}, r"'min_severity' .* \[0, 1\]. Got 'x' instead"),
+    ],
+)
+def test_bad_parameters_are_told(options, message):
+    with pytest.raises(ValueError, match=message):
+        FeatureDrift(**options).fit(normal(10))
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_row_order_does_not_matter(test):
+    detector, batch = FeatureDrift(test).fit(mixed(500)), mixed(200, seed=1)
+    shuffled = batch.sample(frac=1, random_state=0)
+    assert detector.compare(shuffled).to_dict() == detector.compare(batch).to_dict()
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_every_test_runs_on_every_kind_of_column(test):
+    """Warnings are errors; only what changed is found."""
+    batch = mixed(800, seed=1)
+    clean = drift_of(mixed(2000), batch, test)
+    batch["number"] += 1
+    batch["label"] = np.where(np.arange(800) % 2, "c", batch["label"])
+    changed = drift_of(mixed(2000), batch, test)
+    assert not clean.detected
+    assert changed.drifted.tolist() == [True, False, True]
+
+
+# One bad column
+
+BAD = {
+    "missing": np.full(400, np.nan),
+    "constant": np.full(400, 7.0),
+    "text": np.array(["x", "y"] * 200, dtype=object),
+    "lists": pd.Series([[1]] * 400),
+    "none": np.full(400, None),
+    "infinite": np.full(400, np.inf),
+    "both infinities": np.tile([np.inf, -np.inf], 200),
+    "huge": np.tile([1e308, -1e308], 200),
+    "dates": pd.date_range("2026-01-01", periods=400),
+}
+
+
+def uncorrected(detector, batch):
+    """Return the p-values before Holm's correction, which links the columns."""
+    layout = detector.reference_.layout
+    reference, profile = detector.reference_.profile, layout.profile(batch)
+    spans = [slice(*span) for span in zip(layout.offsets, layout.offsets[1:])]  # noqa: B905
+    return [
+        detector._compare_column(cells, reference.counts[s], profile.counts[s])
+        for cells, s in zip(layout.cells, spans, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("where", ["batch", "reference", "both"])
+@pytest.mark.parametrize("test", ["auto", "wasserstein", "psi"])
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_column_never_changes_what_is_said_of_the_others(bad, test, where):
+    reference, batch = mixed(400), mixed(400, seed=1)
+    good = uncorrected(FeatureDrift(test).fit(reference), batch)
+    if where != "batch":
+        reference = reference.assign(number=BAD[bad])
+    if where != "reference":
+        batch = batch.assign(number=BAD[bad])
+    detector = FeatureDrift(test).fit(reference)
+    assert uncorrected(detector, batch)[1:] == good[1:]
+    assert detector.compare(batch).detected or where != "batch"
+
+
+def test_unseen_labels_are_drift_of_their_own_column_only():
+    batch = mixed(400, seed=1).assign(label="never seen")
+    drift = drift_of(mixed(400), batch)
+    assert drift.drifted.tolist() == [False, False, True]
+    assert drift.severities[2] > 0.9
+
+
+# The talk
+
+
+def test_the_slide_month_2_shows_no_drift_and_month_36_does():
+    """The talk's slide: KS p = .7517 in month 2, 2.3e-14 in month 36."""
+    slide = {key: ages.reshape(-1, 1) for key, ages in load_slide().items()}
+    detector = FeatureDrift("ks").fit(slide["reference"])
+    month_2 = detector.compare(slide["no_drift_month2"])
+    month_36 = detector.compare(slide["drift_month36"])
+    assert 0.70 <= month_2.pvalue <= 0.80
+    assert not month_2.detected
+    assert month_36.pvalue < 0.001
+    assert month_36.detected
+
+
+@pytest.fixture(scope="module")
+def months():
+    """Return the rows of each month of the talk's insurance."""
+    X, _, meta = load_real("insurance_talk")
+    time = np.asarray(meta["time"])
+    return [X[time == month] for month in range(37)]
+
+
+@pytest.mark.parametrize(
+    ("test", "feature", "expected", "error"),
+    [
+        ("wasserstein", "miles", 0.714, 0.01),
+        ("wasserstein", "age", 0.336, 0.01),
+        ("jensen-shannon", "emergency_braking", 0.431, 0.005),
+    ],
+)
+def test_the_dashboard_of_the_talk(months, test, feature, expected, error):
+    drift = drift_of(months[0], months[36], test)
+    statistic = drift.statistics[drift.features.index(feature)]
+    assert statistic == pytest.approx(expected, abs=error)
+    assert drift.drifted[drift.features.index(feature)]
+
+
+@pytest.mark.parametrize("feature", ["braking_distance", "power"])
+def test_what_does_not_change_in_the_talk_is_not_reported(months, feature):
+    detector = FeatureDrift().fit(months[0])
+    drifts = [detector.compare(month) for month in months[1:]]
+    reported = [drift.drifted[drift.features.index(feature)] for drift in drifts]
+    assert not reported[-1]
+    assert sum(reported) <= 2
+
+
+# In words
+
+
+def change(reference, batch):
+    """Return how the first column changed."""
+    (first, *_) = drift_of(reference, batch).changes
+    return first
+
+
+def test_nothing_is_told_of_a_column_that_did_not_drift():
+    assert change(normal(500), normal(500, seed=1)) == ""
+
+
+def test_a_number_that_moved_is_told_by_its_median():
+    text = change(normal(5000), normal(5000, seed=1) + 1)
+    before, now = (float(word) for word in text[13:].split(", was "))
+    assert text.startswith("median about ")
+    assert (now, before) == pytest.approx((0, 1), abs=0.05)
+
+
+def test_a_number_that_spread_is_told_so():
+    reference = np.tile(normal(5000), (2, 1)) * [[1]]
+    symmetric = np.vstack([reference, -reference])
+    text = change(symmetric, 3 * symmetric)
+    assert text == "another spread or shape around the same median"
+
+
+def test_a_number_of_few_values_is_told_by_the_value_that_gained_most():
+    reference, batch = np.repeat([0, 1], [60, 40]), np.repeat([0, 1], [6, 94])
+    text = change(np.tile(reference, 5).reshape(-1, 1), np.tile(batch, 5)[:, None])
+    assert text == "values from 0.5 to 1.5: 94 %, was 40 %"
+
+
+def test_numbers_beyond_the_reference_are_told_so():
+    text = change(normal(5000), np.full((500, 1), 1e6))
+    assert text.startswith("values above ")
+    assert text.endswith(": 100 %, was 0 %")
+
+
+def test_infinite_values_are_told_so():
+    batch = normal(500, seed=1)
+    batch[::2] = np.inf
+    assert change(normal(5000), batch) == "infinite values 50 %, was 0 %"
+
+
+def test_missing_values_are_told_by_their_share():
+    batch = normal(500, seed=1)
+    batch[::4] = np.nan
+    assert change(normal(5000), batch) == "missing 25 %, was 0 %"
+
+
+@pytest.mark.parametrize(
+    ("label", "told"), [("b", "'b' 50 %, was 10 %"), ("new", "unseen labels 50 %")]
+)
+def test_a_category_is_told_by_the_label_that_changed_most(label, told):
+    reference = pd.DataFrame({"c": ["a"] * 900 + ["b"] * 100})
+    batch = pd.DataFrame({"c": ["a"] * 500 + [label] * 500})
+    assert told in change(reference, batch)
+
+
+def test_a_rare_label_is_not_named():
+    """Its text is not kept: it could be somebody's."""
+    reference = pd.DataFrame({"c": ["a"] * 500 + ["b"] * 492 + ["secret"] * 8})
+    batch = pd.DataFrame({"c": ["a"] * 250 + ["b"] * 250 + ["secret"] * 500})
+    assert change(reference, batch) == "a rare label 50 %, was 0.8 %"
+
+
+def test_comparing_changes_nothing_and_warns_of_nothing():
+    detector, batch = FeatureDrift().fit(mixed(500)), mixed(200, seed=1)
+    before = batch.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first, second = detector.compare(batch), detector.compare(batch)
+    pd.testing.assert_frame_equal(batch, before)
+    assert first.to_dict() == second.to_dict()
