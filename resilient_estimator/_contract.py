@@ -69,11 +69,11 @@ class PartsContract(MetaEstimatorMixin, BaseEstimator):
         return router
 
     def _route(self, params: dict[str, Any]) -> Any:
+        fallback = self.fallback
+        if fallback is not None:  # a bad one is named here, not deep inside
+            fallback = as_fallback(fallback, get_tags(self).estimator_type)
         if get_config()["enable_metadata_routing"]:
             return process_routing(self, "fit", **params)
-        fallback = self.fallback
-        if isinstance(fallback, str):
-            fallback = as_fallback(fallback, get_tags(self).estimator_type)
         taken = {
             name: value
             for name, value in params.items()

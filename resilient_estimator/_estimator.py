@@ -154,8 +154,6 @@ class ResilientEstimator(PartsContract):
         self : ResilientEstimator
             The fitted model.
         """
-        if self.fallback is not None:
-            as_fallback(self.fallback, get_tags(self).estimator_type)  # says what is bad
         routed = self._route(params)
         validate_data(self, X, y, skip_check_array=True)
         # First: its errors about malformed input are those that users know.

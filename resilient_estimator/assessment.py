@@ -131,7 +131,7 @@ class Assessment:
             return []
         drift = self.drift
         reasons = [
-            (_weight(drift, i), _drift_sentence(drift, i))
+            (float(drift.severities[i]), _drift_sentence(drift, i))
             for i in np.flatnonzero(drift.drifted).tolist()
         ]
         n_too_few = sum(verdict == TOO_FEW for verdict in drift.verdicts)
@@ -228,10 +228,6 @@ class Assessment:
 
 def _cell(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _weight(drift: Drift, i: int) -> float:
-    return 1.0 if drift.verdicts[i] == ABSENT else float(drift.severities[i])
 
 
 def _drift_sentence(drift: Drift, i: int) -> str:

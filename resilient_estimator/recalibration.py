@@ -153,22 +153,31 @@ def find_threshold(
 
 
 def _best_threshold(scores: Floats, truth: NDArray[np.bool_], metric: Metric) -> float:
-    """Return the middle of the best run of thresholds, between observed scores."""
+    """Return the middle of the best run of thresholds, between observed scores.
+
+    Many candidates are thinned out first, then looked at closely around the best one.
+    """
     candidates = _candidates(scores)
-    values = np.array([metric(truth, scores >= c) for c in candidates])
-    best = np.flatnonzero(values >= np.nanmax(values) - 1e-12)
-    middle = np.argmin(np.abs(candidates[best] - np.median(candidates[best])))
-    return float(candidates[best[middle]])
+    coarse = _thinned(candidates)
+    best = int(np.nanargmax([metric(truth, scores >= c) for c in coarse]))
+    low, high = coarse[max(best - 1, 0)], coarse[min(best + 1, len(coarse) - 1)]
+    near = _thinned(candidates[(candidates >= low) & (candidates <= high)])
+    values = np.array([metric(truth, scores >= c) for c in near])
+    run = np.flatnonzero(values >= np.nanmax(values) - 1e-12)
+    return float(near[run[len(run) // 2]])
 
 
 def _candidates(scores: Floats) -> Floats:
     distinct = np.unique(scores)
     between = (distinct[:-1] + distinct[1:]) / 2
-    if len(between) > MAX_CANDIDATES:
-        picked = np.linspace(0, len(between) - 1, MAX_CANDIDATES).round().astype(int)
-        between = between[picked]
     lowest, highest = distinct[0] / 2, (distinct[-1] + 1) / 2
     return np.unique(np.concatenate([[lowest], between, [highest]]))
+
+
+def _thinned(candidates: Floats) -> Floats:
+    n_kept = min(len(candidates), MAX_CANDIDATES)
+    picked = np.linspace(0, len(candidates) - 1, n_kept).round().astype(int)
+    return np.asarray(candidates[picked])
 
 
 def _stratified_folds(scores: Floats, truth: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -333,7 +333,7 @@ def test_a_number_that_spread_is_told_so():
 def test_a_number_of_few_values_is_told_by_the_value_that_gained_most():
     reference, batch = np.repeat([0, 1], [60, 40]), np.repeat([0, 1], [6, 94])
     text = change(np.tile(reference, 5).reshape(-1, 1), np.tile(batch, 5)[:, None])
-    assert text == "values from 0.5 to 1.5: 94 %, was 40 %"
+    assert text == "values near 1: 94 %, was 40 %"
 
 
 def test_numbers_beyond_the_reference_are_told_so():

@@ -140,7 +140,7 @@ def test_it_needs_a_binary_classifier():
     [
         ({"y": np.zeros(10, int)}, "labels of both classes"),
         ({"y": np.arange(10)}, r"y holds 2, 3, .* but the classes"),
-        ({"y": y[:10], "threshold": 0.5}, "either labelled rows or a threshold"),
+        ({"y": y[:10], "threshold": 0.5}, r"either labelled rows or a threshold"),
         ({"y": y[:10], "confidence": 3}, r"'confidence' parameter .* Got 3 instead"),
     ],
 )
@@ -152,5 +152,5 @@ def test_bad_labels_are_refused(model, arguments, message):
 
 def test_a_bad_threshold_is_refused(model):
     """A threshold is a probability."""
-    with pytest.raises(ValueError, match="'threshold' parameter .* Got 7 instead"):
+    with pytest.raises(ValueError, match=r"'threshold' parameter .* Got 7 instead"):
         model.recalibrate(threshold=7)

@@ -56,7 +56,8 @@ def _interval(edges: NDArray[np.float64], cell: int) -> str:
         return f"values up to {edges[0]:.6g}:"
     if cell == len(edges) + 1:
         return f"values above {edges[-1]:.6g}:"
-    return f"values from {edges[cell - 2]:.6g} to {edges[cell - 1]:.6g}:"
+    middle = edges[cell - 2] / 2 + edges[cell - 1] / 2
+    return f"values near {middle:.3g}:"
 
 
 def _median(edges: NDArray[np.float64], counts: Counts) -> float:
@@ -70,6 +71,5 @@ def percent(share: float) -> str:
     """Return a share as a person would write it."""
     if 0 < share < 0.001:
         return "< 0.1 %"
-    return (
-        f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.1f} %"
-    )
+    digits = 0 if share >= 0.1 or share == 0 else 1
+    return f"{100 * share:.{digits}f} %"

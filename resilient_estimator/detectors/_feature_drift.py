@@ -25,7 +25,18 @@ from resilient_estimator.drift import (
 from resilient_estimator.exceptions import parameter_error
 from resilient_estimator.reference import Profile, Reference
 
-TESTS = ("auto", "ad", "ks", "cvm", "chi2", "psi", "wasserstein", "jensen-shannon")
+NUMBER_TESTS = {
+    "auto": st.anderson_darling,
+    "ad": st.anderson_darling,
+    "ks": st.kolmogorov_smirnov,
+    "cvm": st.cramer_von_mises,
+}
+GROUP_TESTS = {
+    "chi2": st.chi_square,
+    "psi": st.population_stability,
+    "jensen-shannon": st.jensen_shannon,
+}
+TESTS = (*NUMBER_TESTS, *GROUP_TESTS, "wasserstein")
 N_DIVERGENCE_GROUPS = 10
 # What matters: a batch whose band reaches "strong" is too small to be called stable.
 MATTERS = WORD_LIMITS[2]
@@ -159,40 +170,52 @@ class FeatureDrift(BaseEstimator):
             another layout.
         """
         check_is_fitted(self)
-        layout, reference = self.reference_.layout, self.reference_.profile
+        reference, profile = self.reference_.profile, self._profile(X)
+        parts = self._split(profile)
+        columns = [self._compare_column(*part) for part in parts]
+        pvalues = st.holm(np.array([column.pvalue for column in columns]))
+        verdicts = [
+            self._verdict(column, pvalue, profile.n_samples)
+            for column, pvalue in zip(columns, pvalues, strict=True)
+        ]
+        told = [
+            describe_change(*part) if verdict == DRIFTED else ""
+            for part, verdict in zip(parts, verdicts, strict=True)
+        ]
+        absent = np.array([verdict == ABSENT for verdict in verdicts], dtype=bool)
+        severities = np.array([column.severity for column in columns], dtype=float)
+        return Drift(
+            features=tuple(self.reference_.layout.names),
+            statistics=np.array([column.statistic for column in columns], dtype=float),
+            pvalues=pvalues,
+            severities=np.where(absent, 1.0, severities),
+            verdicts=tuple(verdicts),
+            changes=tuple(told),
+            n_reference=reference.n_samples,
+            n_samples=profile.n_samples,
+            alpha=self.alpha,
+            min_severity=self.min_severity,
+        )
+
+    def _profile(self, X: Any) -> Profile:
+        layout = self.reference_.layout
         profile = X if isinstance(X, Profile) else layout.profile(X)
         if profile.layout_id != layout.layout_id:
             raise ValueError(
                 f"The profile was counted over the layout {profile.layout_id!r}, but "
                 f"this detector's layout is {layout.layout_id!r}."
             )
-        parts = [
-            (cells, reference.counts[start:stop], profile.counts[start:stop])
-            for cells, start, stop in zip(
-                layout.cells, layout.offsets[:-1], layout.offsets[1:], strict=True
-            )
-        ]
-        columns = [self._compare_column(*part) for part in parts]
-        pvalues = st.holm(np.array([column.pvalue for column in columns]))
-        verdicts = tuple(
-            self._verdict(column, pvalue, profile.n_samples)
-            for column, pvalue in zip(columns, pvalues, strict=True)
+        return profile
+
+    def _split(self, profile: Profile) -> list[tuple[Cells, st.Counts, st.Counts]]:
+        """Return cells, reference counts and batch counts of each column."""
+        layout, reference = self.reference_.layout, self.reference_.profile
+        counts = (
+            np.split(p.counts, layout.offsets[1:-1]) for p in (reference, profile)
         )
-        return Drift(
-            features=tuple(layout.names),
-            statistics=np.array([column.statistic for column in columns], dtype=float),
-            pvalues=pvalues,
-            severities=np.array([column.severity for column in columns], dtype=float),
-            verdicts=verdicts,
-            changes=tuple(
-                describe_change(*part) if verdict == DRIFTED else ""
-                for part, verdict in zip(parts, verdicts, strict=True)
-            ),
-            n_reference=reference.n_samples,
-            n_samples=profile.n_samples,
-            alpha=self.alpha,
-            min_severity=self.min_severity,
-        )
+        return list(
+            zip(layout.cells, *counts, strict=False)
+        )  # no columns: one empty part
 
     def _check_parameters(self) -> None:
         if self.test not in TESTS:
@@ -221,7 +244,8 @@ class FeatureDrift(BaseEstimator):
         r, b = r[n_absent:], b[n_absent:]
         has_values = bool(r.sum() and b.sum())
         if isinstance(cells, CategoryCells) and has_values:
-            sides.append(st.unseen_labels(r, b))
+            if b[0] or np.any(r[1:] + b[1:] == 1):
+                sides.append(st.unseen_labels(r, b))
             r, b = st.pool_rare_labels(r, b)
         severities = [0.0, *(side.statistic for side in sides)]
         statistic, pvalue = np.nan, np.nan
@@ -248,27 +272,15 @@ class FeatureDrift(BaseEstimator):
     def _test(
         self, cells: Cells, r: NDArray[np.int64], b: NDArray[np.int64]
     ) -> st.Comparison:
-        if self.test in {"chi2", "psi", "jensen-shannon"}:
-            if isinstance(cells, NumericCells):
-                r, b = st.equal_groups(r, b, N_DIVERGENCE_GROUPS)
-            return {
-                "chi2": st.chi_square,
-                "psi": st.population_stability,
-                "jensen-shannon": st.jensen_shannon,
-            }[self.test](r, b)
         if isinstance(cells, CategoryCells):
-            return st.chi_square(r, b)
+            return GROUP_TESTS.get(self.test, st.chi_square)(r, b)
         if not isinstance(cells, NumericCells):
             return st.Comparison(np.nan, 1.0)
+        if self.test in GROUP_TESTS:
+            return GROUP_TESTS[self.test](*st.equal_groups(r, b, N_DIVERGENCE_GROUPS))
         if self.test == "wasserstein":
             return st.wasserstein(r, b, _positions(cells.edges), cells.scale)
-        if self.test == "ks":
-            return st.kolmogorov_smirnov(r, b)
-        return (
-            st.cramer_von_mises(r, b)
-            if self.test == "cvm"
-            else st.anderson_darling(r, b)
-        )
+        return NUMBER_TESTS[self.test](r, b)
 
     def _verdict(self, column: _Column, pvalue: float, n_samples: int) -> str:
         if column.n_reference == 0:
