@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN = .venv/bin
 JOBS ?= 2
+DATA = $(or $(RESILIENT_DATA),$(abspath ../shared/data))
+AGAINST_WHEEL = PYTHONPATH=$(abspath .wheel) RESILIENT_DATA=$(DATA) ../../$(BIN)/python
 
 .PHONY: demo test lint types tests doctests wheel clean
 
@@ -29,11 +31,10 @@ wheel: .venv/.dev
 	rm -rf dist .wheel
 	$(BIN)/python -m build --quiet --wheel --no-isolation --outdir dist
 	$(BIN)/python -m pip install --quiet --no-deps --target .wheel dist/*.whl
-	mkdir -p .wheel/suite && cp -r tests pyproject.toml .wheel/suite/
-	cd .wheel/suite && PYTHONPATH=.. ../../$(BIN)/python -c "import resilient_estimator, sys; \
+	mkdir -p .wheel/suite && cp -r tests docs examples pyproject.toml .wheel/suite/
+	cd .wheel/suite && $(AGAINST_WHEEL) -c "import resilient_estimator, sys; \
 		sys.exit('.wheel' not in resilient_estimator.__file__)"
-	cd .wheel/suite && PYTHONPATH=.. RESILIENT_DATA="$${RESILIENT_DATA:-$(abspath ../shared/data)}" \
-		../../$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow"
+	cd .wheel/suite && $(AGAINST_WHEEL) -m pytest -q -n $(JOBS) -m "not slow"
 
 .venv/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -267,7 +267,7 @@ def _edges_between(distinct: Floats, counts: NDArray[np.intp], max_bins: int) ->
         )
         room = np.full(len(tails), spread * TAIL_STEPS[0])
         edges = np.unique(np.append(_rounded(tails, room, distinct), edges))
-    return edges[np.isfinite(edges) & ~np.isin(edges, distinct)]
+    return edges[np.isfinite(edges) & ~_are_among(edges, distinct)]
 
 
 def _cut_points(
@@ -309,8 +309,13 @@ def _rounded(points: Floats, room: Floats, values: Floats) -> Floats:
         step = 10.0 ** np.floor(np.log10(room / 2))
         rounded = np.rint(points / step) * step
     rounded = np.where(np.isfinite(rounded), rounded, points)
-    nearest = np.minimum(np.searchsorted(values, rounded), len(values) - 1)
-    return np.where(values[nearest] == rounded, rounded + step / 3, rounded)
+    return np.where(_are_among(rounded, values), rounded + step / 3, rounded)
+
+
+def _are_among(points: Floats, values: Floats) -> NDArray[np.bool_]:
+    """Return which points are among sorted values, without sorting them again."""
+    nearest = np.minimum(np.searchsorted(values, points), len(values) - 1)
+    return np.asarray(values[nearest] == points)
 
 
 def _rounded_scale(distinct: Floats, counts: NDArray[np.intp]) -> float:

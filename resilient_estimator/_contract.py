@@ -23,7 +23,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from resilient_estimator._version import __version__
-from resilient_estimator.exceptions import InconsistentVersionWarning
+from resilient_estimator.exceptions import (
+    InconsistentVersionWarning,
+    parameter_error,
+)
 from resilient_estimator.fallback import as_fallback
 
 
@@ -69,6 +72,10 @@ class PartsContract(MetaEstimatorMixin, BaseEstimator):
         return router
 
     def _route(self, params: dict[str, Any]) -> Any:
+        if not hasattr(self.estimator, "fit"):
+            expected = "a scikit-learn estimator"
+            message = parameter_error(self, "estimator", expected, self.estimator)
+            raise TypeError(message)
         fallback = self.fallback
         if fallback is not None:  # a bad one is named here, not deep inside
             fallback = as_fallback(fallback, get_tags(self).estimator_type)

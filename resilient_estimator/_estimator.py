@@ -398,6 +398,8 @@ class ResilientEstimator(PartsContract):
         other.threshold_, other.recalibration_ = threshold, None
         if X is None:
             check_share("threshold", threshold, may_be_none=True)
+            if y is not None:
+                raise ValueError("Labels need the rows that they belong to: X is None.")
         elif threshold is not None:
             raise ValueError("Give either labelled rows or a threshold, not both.")
         else:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn.base import is_classifier
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_consistent_length
 
+from resilient_estimator._columns import read_table
 from resilient_estimator.drift import ABSENT, TOO_FEW, Drift
 from resilient_estimator.exceptions import needs_extra
 
@@ -258,10 +259,23 @@ def flags_surged(
 
 def realised_performance(model: Any, X: Any, y: Any) -> Performance:
     """Score a fitted model on labelled rows: accuracy, or R squared of a regressor."""
+    check_consistent_length(X, y)
+    check_no_missing(y)
     if not is_classifier(model):
         return Performance("R2", model.score(X, y), np.nan, np.nan, len(y))
     correct = np.asarray(model.predict(X)) == np.asarray(y)
     return accuracy_interval(correct.reshape(len(correct), -1).all(axis=1))
+
+
+def check_no_missing(y: Any) -> None:
+    """Raise a ValueError if a label is missing: it is neither right nor wrong."""
+    table = read_table(np.asarray(y).reshape(-1, 1))
+    n_missing = 0 if table is None else int(np.count_nonzero(table.missing(0)))
+    if n_missing:
+        raise ValueError(
+            f"y must have a label for every row; {n_missing:,} are missing. Leave out "
+            "the rows without one."
+        )
 
 
 def accuracy_interval(correct: NDArray[np.bool_]) -> Performance:

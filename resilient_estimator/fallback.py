@@ -176,6 +176,11 @@ def as_fallback(fallback: Any, estimator_type: str | None) -> Any:
         If `fallback` is not a predictor, or one of another type.
     """
     classifier = estimator_type == "classifier"
+    if estimator_type not in (None, "classifier", "regressor"):
+        expected = f"None, as the estimator is a {estimator_type}"
+        raise TypeError(
+            parameter_error("ResilientEstimator", "fallback", expected, fallback)
+        )
     if isinstance(fallback, str):
         if fallback == "prior":
             return (

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_consistent_length
 
+from resilient_estimator.exceptions import parameter_error
 from resilient_estimator.fallback import check_labels
 
 Floats = NDArray[np.float64]
@@ -61,6 +62,7 @@ def recalibrate_threshold(
     ValueError
         If there are unknown labels, or labels of one class only.
     """
+    check_consistent_length(X, y)
     labels, classes = np.asarray(y), model.classes_
     check_labels(labels, classes, who="y holds")
     truth = labels == classes[1]
@@ -85,6 +87,12 @@ def scorer_metric(scoring: Any, classes: NDArray[Any]) -> Metric:
     """Return a scikit-learn scorer as a function of true and predicted positives."""
     scorer = get_scorer(scoring)
     answers = _Answers(classes)
+    try:
+        scorer(answers, np.array([[0], [1]]), classes)
+    except AttributeError:  # it asks for probabilities
+        expected = "a scorer that judges labels, such as 'f1'"
+        message = parameter_error("recalibrate", "scoring", expected, scoring)
+        raise ValueError(message) from None
 
     def metric(truth: NDArray[np.bool_], positive: NDArray[np.bool_]) -> float:
         return float(scorer(answers, positive[:, None], classes[truth.astype(int)]))
@@ -94,6 +102,9 @@ def scorer_metric(scoring: Any, classes: NDArray[Any]) -> Metric:
 
 def cost_metric(cost: Cost) -> Metric:
     """Return minus the cost per case as a function of true and predicted positives."""
+    if not callable(cost):
+        expected = "a function cost(tp, fp, fn, tn)"
+        raise TypeError(parameter_error("recalibrate", "cost", expected, cost))
 
     def metric(truth: NDArray[np.bool_], positive: NDArray[np.bool_]) -> float:
         tp, fp = np.sum(truth & positive), np.sum(~truth & positive)

@@ -109,6 +109,19 @@ def test_labels_give_the_realised_score():
     assert regressor.assess(X, y).performance.value == regressor.score(X, y)
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([None] * 50, "50 are missing"),
+        ([True] * 20, r"inconsistent numbers of samples: \[50, 20\]"),
+    ],
+)
+def test_labels_that_cannot_be_judged_are_refused(model, labels, message):
+    """A missing label is neither right nor wrong."""
+    with pytest.raises(ValueError, match=message):
+        model.assess(people(50, 1), labels)
+
+
 def test_wilson_s_interval():
     """8 of 10 correct: .490 to .943 (Wilson 1927, as in Newcombe 1998)."""
     performance = accuracy_interval(np.arange(10) < 8)

@@ -9,6 +9,7 @@ from conftest import load_real
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
@@ -388,7 +389,11 @@ def test_limits_of_a_column_of_labels_are_an_error():
     [
         ({"fallback": "mean"}, "None, 'prior' or a predictor"),
         ({"fallback": 5}, "None, 'prior' or a predictor with"),
+        ({"estimator": 5}, "a scikit-learn estimator"),
+        ({"estimator": KMeans(), "fallback": "prior"}, "None, as the estimator is"),
         ({"guard": "strict"}, "'auto', None, an object with an 'inspect' method"),
+        ({"guard": RangeGuard}, "'auto', None, an object with an 'inspect' method"),
+        ({"detector": FeatureDrift}, "'auto', None or an object with 'fit'"),
         ({"guard": LogisticRegression()}, "'auto', None, an object with an 'inspect'"),
         ({"detector": "strict"}, "'auto', None or an object with 'fit' and 'compare'"),
         ({"min_confidence": 1.5}, r"a float in the range \[0, 1\] or None"),
@@ -397,8 +402,8 @@ def test_limits_of_a_column_of_labels_are_an_error():
 )
 def test_a_bad_part_is_named_at_fit(params, expected):
     """Parameters are checked in fit, as scikit-learn's are."""
-    (name,) = params
+    name = list(params)[-1]
     message = f"The '{name}' parameter of ResilientEstimator must be {expected}"
-    model = ResilientEstimator(LogisticRegression(), **params)
+    model = ResilientEstimator(**{"estimator": LogisticRegression()} | params)
     with pytest.raises((ValueError, TypeError), match=message):
         model.fit(ROWS, ROWS[:, 0] > 0)

@@ -142,12 +142,26 @@ def test_it_needs_a_binary_classifier():
         ({"y": np.arange(10)}, r"y holds 2, 3, .* but the classes"),
         ({"y": y[:10], "threshold": 0.5}, r"either labelled rows or a threshold"),
         ({"y": y[:10], "confidence": 3}, r"'confidence' parameter .* Got 3 instead"),
+        ({"y": y[:5]}, r"inconsistent numbers of samples: \[10, 5\]"),
+        ({"y": y[:10], "scoring": "roc_auc"}, "a scorer that judges labels"),
     ],
 )
 def test_bad_labels_are_refused(model, arguments, message):
     """One class, unknown labels and contradictions are named."""
     with pytest.raises(ValueError, match=message):
         model.recalibrate(X[:10], **arguments)
+
+
+def test_labels_without_rows_are_refused(model):
+    """Labels alone say nothing."""
+    with pytest.raises(ValueError, match="Labels need the rows"):
+        model.recalibrate(None, y)
+
+
+def test_a_cost_that_is_no_function_is_refused(model):
+    """The error says what a cost is."""
+    with pytest.raises(TypeError, match=r"a function cost\(tp, fp, fn, tn\)"):
+        model.recalibrate(X, y, cost="cheap")
 
 
 def test_a_bad_threshold_is_refused(model):

@@ -23,7 +23,7 @@ def fit_detector(
         return None
     if isinstance(detector, str) and detector == "auto":
         return FeatureDrift().fit_reference(reference)
-    if not hasattr(detector, "compare"):
+    if not hasattr(detector, "compare") or isinstance(detector, type):
         expected = "'auto', None or an object with 'fit' and 'compare'"
         message = parameter_error("ResilientEstimator", "detector", expected, detector)
         raise TypeError(message)

@@ -163,7 +163,7 @@ def _is_readable(table: Table, index: int, *, numeric: bool) -> Mask:
 
 def as_guard(guard: Any) -> Guard:
     """Return an unfitted guard: a clone of `guard`, or of the detector it wraps."""
-    if hasattr(guard, "inspect"):
+    if hasattr(guard, "inspect") and not isinstance(guard, type):
         return clone(guard, safe=False)  # type: ignore[no-any-return]
     if hasattr(guard, "fit") and _estimator_type(guard) == "outlier_detector":
         return OutlierGuard(guard)
