@@ -1,6 +1,7 @@
 """How often clean data raise an alarm: ten columns, every pair of sample sizes.
 
     python benchmarks/false_alarms.py [--reps 400] [--quick] [--world NAME] [--jobs 2]
+                                      [--largest 50000]
 
 Reference and batch come from the same distribution, so every alarm is false. For each
 pair of sizes the first table holds the share of batches in which some column is
@@ -83,14 +84,16 @@ WORLDS: dict[str, Callable[[np.random.Generator, int], object]] = {
 }
 
 
-def false_alarms(world: str, seed: int) -> NDArray[np.bool_]:
+def false_alarms(
+    world: str, seed: int, sizes: tuple[list[int], list[int]]
+) -> NDArray[np.bool_]:
     """Return [drift reported, p < alpha] of one draw for each pair of sizes."""
     rng = np.random.default_rng([seed, list(WORLDS).index(world)])
-    rows, batch = (WORLDS[world](rng, max(s)) for s in (REFERENCES, BATCHES))
-    result = np.empty((2, len(REFERENCES), len(BATCHES)), dtype=bool)
-    for i, m in enumerate(REFERENCES):
+    rows, batch = (WORLDS[world](rng, max(each)) for each in sizes)
+    result = np.empty((2, len(sizes[0]), len(sizes[1])), dtype=bool)
+    for i, m in enumerate(sizes[0]):
         detector = FeatureDrift(alpha=ALPHA).fit(rows[:m])
-        for j, n in enumerate(BATCHES):
+        for j, n in enumerate(sizes[1]):
             drift = detector.compare(batch[:n])
             result[:, i, j] = drift.detected, drift.pvalue < ALPHA
     return result
@@ -109,16 +112,19 @@ def rare_label_alarms(m: int, n: int, seed: int) -> list[bool]:
     return [st.chi_square(*table).pvalue < ALPHA for table in tables]
 
 
-def print_world(world: str, reps: int, jobs: int) -> None:
+def print_world(world: str, reps: int, jobs: int, largest: int) -> None:
     """Simulate and print the two tables of one world."""
-    runs = Parallel(n_jobs=jobs)(delayed(false_alarms)(world, i) for i in range(reps))
+    sizes = tuple([n for n in each if n <= largest] for each in (REFERENCES, BATCHES))
+    runs = Parallel(n_jobs=jobs)(
+        delayed(false_alarms)(world, seed, sizes) for seed in range(reps)
+    )
     shares = np.mean(runs, axis=0)
     print(f"\n{world}: {WORLDS[world].__doc__}")
     titles = ("some column reported as drifted", "some corrected p < .05")
     for title, table in zip(titles, shares, strict=True):
         print(f"{title} (standard error at .05: {np.sqrt(0.0475 / reps):.3f})")
-        print(f"{'reference':>9} |" + "".join(f"{n:>15,}" for n in BATCHES))
-        for m, row in zip(REFERENCES, table, strict=True):
+        print(f"{'reference':>9} |" + "".join(f"{n:>15,}" for n in sizes[1]))
+        for m, row in zip(sizes[0], table, strict=True):
             errors = np.sqrt(row * (1 - row) / reps)
             cells = [f"{p:8.3f} ±{e:5.3f}" for p, e in zip(row, errors, strict=True)]
             print(f"{m:>9,} |" + "".join(cells))
@@ -146,10 +152,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="twenty repetitions")
     parser.add_argument("--world", choices=WORLDS, help="only this one")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--largest", type=int, default=50_000, help="only smaller sizes"
+    )
     options = parser.parse_args()
     reps = 20 if options.quick else options.reps
     for world in [options.world] if options.world else WORLDS:
-        print_world(world, reps, options.jobs)
+        print_world(world, reps, options.jobs, options.largest)
     print_rare_labels(reps, options.jobs)
 
 

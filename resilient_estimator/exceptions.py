@@ -54,12 +54,16 @@ def needs_extra(package: str, extra: str, what: str) -> str:
     return f"{what} needs {package}: pip install 'resilient-estimator[{extra}]'"
 
 
+def is_number(value: Any) -> bool:
+    """Return whether a parameter is a real number, which True and False are not."""
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
 def check_share(name: str, value: Any, *, may_be_none: bool = False) -> None:
     """Raise a ValueError unless a parameter of ResilientEstimator is in [0, 1]."""
     if value is None and may_be_none:
         return
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 1:
+    if not is_number(value) or not 0 <= value <= 1:
         expected = "a float in the range [0, 1]" + (" or None" if may_be_none else "")
         message = parameter_error("ResilientEstimator", name, expected, value)
         raise ValueError(message)

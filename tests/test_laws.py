@@ -29,7 +29,12 @@ from subjects import (
     training_data,
 )
 
-from resilient_estimator import FeatureDrift, ResilientEstimator
+from resilient_estimator import (
+    FallbackError,
+    FeatureDrift,
+    InconsistentVersionWarning,
+    ResilientEstimator,
+)
 from resilient_estimator.reference import Layout, Profile, Reference
 
 FITTED = {}
@@ -371,3 +376,20 @@ def test_law_2_holds_for_categories():
             np.testing.assert_array_equal(value, whole[key][[i]])
     assert whole["unseen"].tolist() == [False, True, False, False]
     assert whole["missing"].tolist() == [False, False, True, False]
+
+
+def test_a_model_of_another_version_says_so():
+    """A pickle of another version of the package warns when it is loaded."""
+    model = copy(fitted("logistic+prior"))
+    state = model.__getstate__() | {"_resilient_estimator_version": "0.0.1"}
+    with pytest.warns(InconsistentVersionWarning, match=r"saved by .* 0\.0\.1"):
+        model.__setstate__(state)
+
+
+def test_a_fallback_error_survives_pickling():
+    """The error crosses process borders with its rows and its answers."""
+    error = FallbackError("no answer", np.array([1]), np.array([5.0]), np.array([0]))
+    revived = pickle.loads(pickle.dumps(error))
+    assert str(revived) == "no answer"
+    assert revived.rows.tolist() == [1]
+    assert revived.answers.tolist() == [5.0]

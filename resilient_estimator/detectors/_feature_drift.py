@@ -22,7 +22,7 @@ from resilient_estimator.drift import (
     WORD_LIMITS,
     Drift,
 )
-from resilient_estimator.exceptions import parameter_error
+from resilient_estimator.exceptions import is_number, parameter_error
 from resilient_estimator.reference import Profile, Reference
 
 NUMBER_TESTS = {
@@ -221,10 +221,10 @@ class FeatureDrift(BaseEstimator):
         if self.test not in TESTS:
             expected = "one of " + ", ".join(map(repr, TESTS))
             raise ValueError(parameter_error(self, "test", expected, self.test))
-        if not _is_real(self.alpha) or not 0 < self.alpha < 1:
+        if not is_number(self.alpha) or not 0 < self.alpha < 1:
             expected = "a float in the range (0, 1)"
             raise ValueError(parameter_error(self, "alpha", expected, self.alpha))
-        if not _is_real(self.min_severity) or not 0 <= self.min_severity <= 1:
+        if not is_number(self.min_severity) or not 0 <= self.min_severity <= 1:
             expected = "a float in the range [0, 1]"
             got = self.min_severity
             raise ValueError(parameter_error(self, "min_severity", expected, got))
@@ -293,10 +293,6 @@ class FeatureDrift(BaseEstimator):
             return column.unjudged
         band = st.band(column.n_reference, column.n_samples, self.alpha)
         return STABLE if column.severity + band < MATTERS else TOO_FEW
-
-
-def _is_real(value: Any) -> bool:
-    return isinstance(value, (int, float, np.floating)) and not isinstance(value, bool)
 
 
 def _compare_presence(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resilient_estimator._columns import Table, read_table
-from resilient_estimator.exceptions import parameter_error
+from resilient_estimator.exceptions import is_number, parameter_error
 from resilient_estimator.guards._base import (
     ColumnGuard,
     Finding,
@@ -211,17 +211,13 @@ class RangeGuard(ColumnGuard):
     def _check_parameters(self) -> None:
         self._check_missing_rule(self.missing)
         if self.margin is not None and not (
-            _is_real(self.margin) and 0 <= self.margin < np.inf
+            is_number(self.margin) and 0 <= self.margin < np.inf
         ):
             expected = "a float in the range [0, inf) or None"
             raise ValueError(parameter_error(self, "margin", expected, self.margin))
         if self.limits is not None and not isinstance(self.limits, Mapping):
             expected = "a dict of column to (low, high) or None"
             raise TypeError(parameter_error(self, "limits", expected, self.limits))
-
-
-def _is_real(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 def _widened(low: float, high: float, margin: float) -> tuple[float, float]:
