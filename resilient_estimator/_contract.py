@@ -7,7 +7,11 @@ what the parts are for.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from copy import copy
+from functools import wraps
+from inspect import Parameter, signature
+from types import MethodType
 from typing import Any
 
 from numpy.typing import NDArray
@@ -43,6 +47,39 @@ def every_part_has(method: str) -> Any:
         return True
 
     return available_if(check)
+
+
+class shows_sample_weight:  # noqa: N801  used as a decorator
+    """Let `fit` name `sample_weight` exactly if the wrapped estimator's does.
+
+    Scikit-learn looks at the signature of `fit` to learn whether weights are taken:
+    with ``**params`` alone, AdaBoost would refuse a model whose estimator takes them.
+    """
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self._method
+        bound = MethodType(self._method, instance)
+        estimator = instance.estimator
+        if not hasattr(estimator, "fit") or not has_fit_parameter(
+            estimator, "sample_weight"
+        ):
+            return bound
+
+        @wraps(bound)
+        def fit(X: Any, y: Any = None, **params: Any) -> Any:
+            return bound(X, y, **params)
+
+        shown = signature(bound)
+        weight = Parameter("sample_weight", Parameter.KEYWORD_ONLY, default=None)
+        *named, rest = shown.parameters.values()
+        known = shown.replace(parameters=[*named, weight, rest])
+        vars(fit)["__signature__"] = known
+        return fit
 
 
 class PartsContract(MetaEstimatorMixin, BaseEstimator):

@@ -13,7 +13,7 @@ from sklearn.base import (
     clone,
     is_classifier,
 )
-from sklearn.utils import Bunch, get_tags
+from sklearn.utils import Bunch
 from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
@@ -26,7 +26,11 @@ from resilient_estimator._answers import (
     take_rows,
 )
 from resilient_estimator._columns import count_rows
-from resilient_estimator._contract import PartsContract, every_part_has
+from resilient_estimator._contract import (
+    PartsContract,
+    every_part_has,
+    shows_sample_weight,
+)
 from resilient_estimator.assessment import (
     Assessment,
     flags_surged,
@@ -34,7 +38,7 @@ from resilient_estimator.assessment import (
 )
 from resilient_estimator.detectors import fit_detector
 from resilient_estimator.exceptions import check_share
-from resilient_estimator.fallback import as_fallback
+from resilient_estimator.fallback import fit_fallback
 from resilient_estimator.guards import make_guard
 from resilient_estimator.recalibration import recalibrate_threshold
 from resilient_estimator.reference import Profile, Reference
@@ -135,6 +139,7 @@ class ResilientEstimator(PartsContract):
         self.detector = detector
         self.min_confidence = min_confidence
 
+    @shows_sample_weight
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Fit all parts to the same rows, and remember what the rows look like.
 
@@ -160,7 +165,9 @@ class ResilientEstimator(PartsContract):
         estimator = clone(self.estimator)
         estimator.fit(X, y, **routed["estimator"]["fit"])
         self._check_min_confidence(estimator)
-        fallback = self._fit_fallback(estimator, X, y, routed)
+        fallback = fit_fallback(
+            self.fallback, estimator, X, y, **routed["fallback"]["fit"]
+        )
         guard = make_guard(self.guard)
         if guard is not None:
             guard.fit(X, y)
@@ -466,21 +473,6 @@ class ResilientEstimator(PartsContract):
             return self.detector_.compare(self.profile(X))
         return self.detector_.compare(X)
 
-    def _fit_fallback(self, estimator: Any, X: Any, y: Any, routed: Any) -> Any:
-        if self.fallback is None:
-            return None
-        fallback = as_fallback(self.fallback, get_tags(self).estimator_type)
-        fallback.fit(X, y, **routed["fallback"]["fit"])
-        mine, theirs = (
-            getattr(part, "classes_", None) for part in (estimator, fallback)
-        )
-        if mine is not None and theirs is not None and not _same(mine, theirs):
-            raise ValueError(
-                "The fallback must know the classes of the estimator, "
-                f"{list(mine)!r}. It knows {list(theirs)!r} instead."
-            )
-        return fallback
-
     def _check_min_confidence(self, estimator: Any) -> None:
         if self.min_confidence is None:
             return
@@ -491,9 +483,3 @@ class ResilientEstimator(PartsContract):
                 "unless the estimator is a classifier with 'predict_proba'. Got "
                 f"{self.min_confidence!r} instead."
             )
-
-
-def _same(mine: Any, theirs: Any) -> bool:
-    if isinstance(mine, list):  # several outputs
-        return len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
-    return np.array_equal(mine, theirs)

@@ -201,3 +201,30 @@ def as_fallback(fallback: Any, estimator_type: str | None) -> Any:
     raise TypeError(
         parameter_error("ResilientEstimator", "fallback", expected, fallback)
     )
+
+
+def fit_fallback(fallback: Any, estimator: Any, X: Any, y: Any, **params: Any) -> Any:
+    """Return the fitted fallback of a fitted estimator.
+
+    Raises
+    ------
+    ValueError
+        If the fallback knows other classes than the estimator.
+    """
+    if fallback is None:
+        return None
+    fallback = as_fallback(fallback, get_tags(estimator).estimator_type)
+    fallback.fit(X, y, **params)
+    mine, theirs = (getattr(part, "classes_", None) for part in (estimator, fallback))
+    if mine is not None and theirs is not None and not _same(mine, theirs):
+        raise ValueError(
+            "The fallback must know the classes of the estimator, "
+            f"{list(mine)!r}. It knows {list(theirs)!r} instead."
+        )
+    return fallback
+
+
+def _same(mine: Any, theirs: Any) -> bool:
+    if isinstance(mine, list):  # several outputs
+        return len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
+    return np.array_equal(mine, theirs)

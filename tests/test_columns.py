@@ -192,7 +192,7 @@ def test_masked_cells_are_missing():
         (1j, np.nan, True),
         (np.complex64(1j), np.nan, True),
         (np.datetime64("2026-01-01"), np.nan, True),
-        (np.datetime64("NaT"), np.nan, False),
+        (np.datetime64("NaT", "ns"), np.nan, False),
         (np.ones(1), np.nan, True),
     ],
 )

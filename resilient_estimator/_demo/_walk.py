@@ -50,7 +50,8 @@ def fit_model(stream: Stream) -> ResilientEstimator:
             f"the first {len(y):,} rows, which are to be learnt from, have only one "
             f"target, {y[0].item()!r}; is there a column of times for --time?"
         )
-    return stream.model.fit(X, y)
+    stream.model.fit(X, y)
+    return stream.model
 
 
 def walk(model: ResilientEstimator, stream: Stream) -> Iterator[Step]:
