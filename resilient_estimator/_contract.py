@@ -117,7 +117,8 @@ class PartsContract(MetaEstimatorMixin, BaseEstimator):
         if fallback is not None:  # a bad one is named here, not deep inside
             fallback = as_fallback(fallback, get_tags(self).estimator_type)
         if get_config()["enable_metadata_routing"]:
-            return process_routing(self, "fit", **params)
+            routed = process_routing(self, "fit", **params)
+            return {"fallback": {"fit": {}}, **routed}  # a name has no requests
         taken = {
             name: value
             for name, value in params.items()

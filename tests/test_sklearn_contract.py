@@ -182,6 +182,17 @@ def test_sample_weight_reaches_every_part(routing):
     assert model.fallback_.class_prior_[1] > 0.9
 
 
+@pytest.mark.parametrize("fallback", [None, "prior"])
+def test_routing_works_without_a_fallback_to_route_to(fallback):
+    """A fallback that is only a name requests nothing."""
+    X, y = make_classification(random_state=0)
+    with config_context(enable_metadata_routing=True):
+        estimator = LogisticRegression().set_fit_request(sample_weight=True)
+        model = ResilientEstimator(estimator, fallback=fallback)
+        model.fit(X, y, sample_weight=np.ones(len(y)))
+    assert model.score(X, y) > 0.8
+
+
 def test_flags_and_scores_are_routed_through_a_search():
     """With routing on, weights reach fit and score as for any scikit-learn model."""
     X, y = make_classification(random_state=0)
