@@ -49,6 +49,9 @@ def every_part_has(method: str) -> Any:
     return available_if(check)
 
 
+PARTS = ("estimator", "fallback")
+
+
 class shows_sample_weight:  # noqa: N801  used as a decorator
     """Let `fit` name `sample_weight` exactly if the wrapped estimator's does.
 
@@ -104,9 +107,13 @@ class PartsContract(MetaEstimatorMixin, BaseEstimator):
         to_fit = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=self).add_self_request(self)
         router.add(estimator=self.estimator, method_mapping=to_fit)
-        if self.fallback is not None and not isinstance(self.fallback, str):
+        if not self._fallback_is_named():
             router.add(fallback=self.fallback, method_mapping=to_fit)
         return router
+
+    def _fallback_is_named(self) -> bool:
+        """Whether there is no fallback object that could request metadata."""
+        return self.fallback is None or isinstance(self.fallback, str)
 
     def _route(self, params: dict[str, Any]) -> Any:
         if not hasattr(self.estimator, "fit"):
@@ -118,7 +125,9 @@ class PartsContract(MetaEstimatorMixin, BaseEstimator):
             fallback = as_fallback(fallback, get_tags(self).estimator_type)
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", **params)
-            return {"fallback": {"fit": {}}, **routed}  # a name has no requests
+            requesting = ["estimator"] if self._fallback_is_named() else list(PARTS)
+            parts = {part: {"fit": routed[part]["fit"]} for part in requesting}
+            return {"fallback": {"fit": {}}} | parts
         taken = {
             name: value
             for name, value in params.items()

@@ -432,6 +432,8 @@ class ResilientEstimator(PartsContract):
                 flags.uncertain = is_uncertain(proba, self.min_confidence)
             flags.fallback = np.zeros(count_rows(X), dtype=bool)
             return answer, flags
+        if not want_flags and self._is_clear(X):
+            return getattr(self.estimator_, method)(X), None
         flags = Bunch(**self._inspect(X))
         answer = answer_by_parts(
             method,
@@ -445,6 +447,11 @@ class ResilientEstimator(PartsContract):
 
     def _inspect(self, X: Any) -> dict[str, Mask]:
         return {} if self.guard_ is None else dict(self.guard_.inspect(X))
+
+    def _is_clear(self, X: Any) -> bool:
+        """Whether the estimator may answer all rows, as is plain at a glance."""
+        all_clear = getattr(self.guard_, "all_clear", None)
+        return self.min_confidence is None and all_clear is not None and all_clear(X)
 
     def _assess(self, X: Any, flags: Any, y: Any = None) -> Assessment:
         guarded = {r: m for r, m in flags.items() if r not in ("uncertain", "fallback")}

@@ -20,6 +20,10 @@ class Guard(Protocol):
 
     A guard judges every row by itself and never raises: input that it cannot read is
     left to the wrapped estimator, whose error messages the user knows.
+
+    A guard may also have ``explain(X)``, which counts flagged rows per reason and
+    column, and ``all_clear(X)``, which is true if no row has a flag and that is cheaper
+    to tell than which.
     """
 
     def fit(self, X: Any, y: Any = None) -> Self:

@@ -407,3 +407,26 @@ def test_a_bad_part_is_named_at_fit(params, expected):
     model = ResilientEstimator(**{"estimator": LogisticRegression()} | params)
     with pytest.raises((ValueError, TypeError), match=message):
         model.fit(ROWS, ROWS[:, 0] > 0)
+
+
+@pytest.mark.parametrize("n_samples", [1, 100, 2047, 2048, 5000])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("bad", [None, np.nan, np.inf, 1e9])
+def test_all_clear_is_what_inspect_says(n_samples, order, bad):
+    """Rows are cleared at a glance exactly if none has a flag."""
+    rng = np.random.default_rng(0)
+    guard = make_guard("auto").fit(rng.normal(size=(500, 3)))
+    X = np.asarray(rng.normal(size=(n_samples, 3)), order=order)
+    if bad is not None:
+        X[-1, 1] = bad
+    masks = guard.inspect(X).values()
+    assert guard.all_clear(X) == (not any(mask.any() for mask in masks))
+    assert sum(mask.sum() for mask in masks) == (bad is not None)
+
+
+def test_all_clear_is_never_said_of_what_is_not_looked_at():
+    """Labels, text, sparse and missing values always take the long way."""
+    guard = make_guard("auto").fit(pd.DataFrame({"a": ["x", "y"] * 20}))
+    assert not guard.all_clear(pd.DataFrame({"a": ["x"]}))
+    assert not make_guard("auto").fit(ROWS).all_clear(["a", "text"])
+    assert not GuardUnion([IsolationForest()]).fit(ROWS).all_clear(ROWS)

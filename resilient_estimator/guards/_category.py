@@ -91,6 +91,10 @@ class CategoryGuard(ColumnGuard):
                 self._learn_column(table, index)
         return self
 
+    def all_clear(self, X: Any) -> bool:  # noqa: ARG002
+        """Return whether it is plain that no row has a flag: there are no labels."""
+        return not getattr(self, "columns_", [None])
+
     def _learn_column(self, table: Table, index: int) -> None:
         name = self.feature_names_[index]
         limit = table.shape[0]

@@ -131,14 +131,23 @@ class RangeGuard(ColumnGuard):
         flags = {
             reason: np.zeros(table.shape[0], dtype=bool) for reason in self._reasons
         }
-        for start in range(0, table.shape[0], BLOCK_ROWS):
-            block = table.matrix[start : start + BLOCK_ROWS]
-            if not _all_within(block, self.low_, self.high_):
-                rows = slice(start, start + BLOCK_ROWS)
-                flags["missing"][rows] = _any_missing(block, self.flag_missing_)
-                outside = (block < self.low_) | (block > self.high_)
-                flags["out_of_range"][rows] = outside.any(axis=1)
+        for start in _suspicious_blocks(table.matrix, self.low_, self.high_):
+            rows = slice(start, start + BLOCK_ROWS)
+            block = table.matrix[rows]
+            flags["missing"][rows] = _any_missing(block, self.flag_missing_)
+            outside = (block < self.low_) | (block > self.high_)
+            flags["out_of_range"][rows] = outside.any(axis=1)
         return flags
+
+    def all_clear(self, X: Any) -> bool:
+        """Return whether it is plain that no row has a flag; False is no verdict.
+
+        A table of numbers that all lie in their range is cleared without a mask.
+        """
+        table = read_table(X) if hasattr(self, "low_") else None
+        if table is None or not self._is_plain(table):
+            return False
+        return not _suspicious_blocks(table.matrix, self.low_, self.high_)
 
     def _is_plain(self, table: Table) -> bool:
         """Whether the table is one dense block whose columns stand where they were."""
@@ -236,23 +245,35 @@ def _widened(low: float, high: float, margin: float) -> tuple[float, float]:
     )
 
 
-def _all_within(
-    block: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64]
-) -> bool:
-    """Whether all values lie in their range; a NaN does not.
+def _suspicious_blocks(
+    X: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> list[int]:
+    """Return where the blocks of rows start in which a value is out of range, or NaN.
 
-    The extremes of many rows are found in one pass over long lines of memory: rows are
-    laid side by side before the minimum is taken.
+    The extremes of a block are found along long lines of memory: rows are laid side by
+    side before the minimum is taken.
     """
-    n_samples, n_features = block.shape
-    if n_samples > FOLD_ROWS and n_features and block.flags.c_contiguous:
-        n_folded = n_samples - n_samples % FOLD_ROWS
-        folded = block[:n_folded].reshape(-1, FOLD_ROWS * n_features)
-        least = folded.min(axis=0).reshape(FOLD_ROWS, n_features)
-        most = folded.max(axis=0).reshape(FOLD_ROWS, n_features)
-        within = (least >= low).all() and (most <= high).all()
-        return bool(within) and _all_within(block[n_folded:], low, high)
-    return bool(((block >= low) & (block <= high)).all())
+    n_samples, n_features = X.shape
+    if n_samples < BLOCK_ROWS or not n_features or not X.flags.c_contiguous:
+        every = range(0, n_samples, BLOCK_ROWS)
+        return [s for s in every if not _within(X[s : s + BLOCK_ROWS], low, high)]
+    n_blocks = n_samples // BLOCK_ROWS
+    rest = n_blocks * BLOCK_ROWS
+    lines = X[:rest].reshape(n_blocks, -1, FOLD_ROWS * n_features)
+    least = np.empty((n_blocks, FOLD_ROWS, n_features), dtype=X.dtype)
+    most = np.empty_like(least)
+    for block, its_least, its_most in zip(lines, least, most, strict=True):
+        np.minimum.reduce(block, axis=0, out=its_least.reshape(-1))
+        np.maximum.reduce(block, axis=0, out=its_most.reshape(-1))
+    within = np.logical_and(least >= low, most <= high).all(axis=(1, 2))
+    starts: list[int] = (np.flatnonzero(~within) * BLOCK_ROWS).tolist()
+    return starts if _within(X[rest:], low, high) else [*starts, rest]
+
+
+def _within(
+    rows: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> bool:
+    return bool(((rows >= low) & (rows <= high)).all())
 
 
 def _any_missing(block: NDArray[Any], flagged: Mask) -> Mask:

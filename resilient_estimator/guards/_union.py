@@ -87,6 +87,13 @@ class GuardUnion(BaseEstimator):
                 flags[reason] = mask if known is None else known | mask
         return flags
 
+    def all_clear(self, X: Any) -> bool:
+        """Return whether it is plain that no row has a flag; False is no verdict."""
+        return all(
+            guard.all_clear(X) if hasattr(guard, "all_clear") else False
+            for guard in getattr(self, "guards_", [None])
+        )
+
     def explain(self, X: Any) -> dict[str, dict[str, int]]:
         """Count the flagged rows per reason and column, where guards can tell.
 
