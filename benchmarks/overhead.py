@@ -51,7 +51,7 @@ def ratio(
     bare()
     guarded()
     deadline = time.perf_counter() + budget
-    while len(ratios) < 7 or (time.perf_counter() < deadline and len(ratios) < 4000):
+    while len(ratios) < 15 or (time.perf_counter() < deadline and len(ratios) < 4000):
         if len(ratios) % 2:
             slow, fast = time_of(guarded), time_of(bare)
         else:

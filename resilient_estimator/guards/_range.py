@@ -132,11 +132,14 @@ class RangeGuard(ColumnGuard):
             reason: np.zeros(table.shape[0], dtype=bool) for reason in self._reasons
         }
         for start in _suspicious_blocks(table.matrix, self.low_, self.high_):
-            rows = slice(start, start + BLOCK_ROWS)
-            block = table.matrix[rows]
-            flags["missing"][rows] = _any_missing(block, self.flag_missing_)
-            outside = (block < self.low_) | (block > self.high_)
-            flags["out_of_range"][rows] = outside.any(axis=1)
+            block = table.matrix[start : start + BLOCK_ROWS]
+            within = (block >= self.low_) & (block <= self.high_)
+            rows, columns = np.nonzero(~within)
+            values = block[rows, columns]
+            missing = values != values  # noqa: PLR0124  also for integers
+            flags["out_of_range"][start + rows[~missing]] = True
+            missing &= self.flag_missing_[columns]
+            flags["missing"][start + rows[missing]] = True
         return flags
 
     def all_clear(self, X: Any) -> bool:
@@ -274,9 +277,3 @@ def _within(
     rows: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> bool:
     return bool(((rows >= low) & (rows <= high)).all())
-
-
-def _any_missing(block: NDArray[Any], flagged: Mask) -> Mask:
-    if block.dtype.kind != "f":
-        return np.zeros(len(block), dtype=bool)
-    return np.asarray((np.isnan(block) & flagged).any(axis=1))
