@@ -131,14 +131,14 @@ class RangeGuard(ColumnGuard):
         flags = {
             reason: np.zeros(table.shape[0], dtype=bool) for reason in self._reasons
         }
-        for start in _suspicious_blocks(table.matrix, self.low_, self.high_):
-            block = table.matrix[start : start + BLOCK_ROWS]
-            within = (block >= self.low_) & (block <= self.high_)
+        for start, chosen in _suspicious_cells(table.matrix, self.low_, self.high_):
+            block = table.matrix[start : start + BLOCK_ROWS, chosen]
+            within = (block >= self.low_[chosen]) & (block <= self.high_[chosen])
             rows, columns = np.nonzero(~within)
             values = block[rows, columns]
             missing = values != values  # noqa: PLR0124  also for integers
             flags["out_of_range"][start + rows[~missing]] = True
-            missing &= self.flag_missing_[columns]
+            missing &= self.flag_missing_[chosen[columns]]
             flags["missing"][start + rows[missing]] = True
         return flags
 
@@ -150,7 +150,7 @@ class RangeGuard(ColumnGuard):
         table = read_table(X) if hasattr(self, "low_") else None
         if table is None or not self._is_plain(table):
             return False
-        return not _suspicious_blocks(table.matrix, self.low_, self.high_)
+        return not _suspicious_cells(table.matrix, self.low_, self.high_)
 
     def _is_plain(self, table: Table) -> bool:
         """Whether the table is one dense block whose columns stand where they were."""
@@ -248,32 +248,30 @@ def _widened(low: float, high: float, margin: float) -> tuple[float, float]:
     )
 
 
-def _suspicious_blocks(
+def _suspicious_cells(
     X: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64]
-) -> list[int]:
-    """Return where the blocks of rows start in which a value is out of range, or NaN.
+) -> list[tuple[int, NDArray[np.intp]]]:
+    """Return first row and columns of the blocks with a value out of range, or NaN.
 
     The extremes of a block are found along long lines of memory: rows are laid side by
     side before the minimum is taken.
     """
     n_samples, n_features = X.shape
-    if n_samples < BLOCK_ROWS or not n_features or not X.flags.c_contiguous:
-        every = range(0, n_samples, BLOCK_ROWS)
-        return [s for s in every if not _within(X[s : s + BLOCK_ROWS], low, high)]
-    n_blocks = n_samples // BLOCK_ROWS
+    n_blocks = n_samples // BLOCK_ROWS if n_features and X.flags.c_contiguous else 0
     rest = n_blocks * BLOCK_ROWS
-    lines = X[:rest].reshape(n_blocks, -1, FOLD_ROWS * n_features)
-    least = np.empty((n_blocks, FOLD_ROWS, n_features), dtype=X.dtype)
-    most = np.empty_like(least)
-    for block, its_least, its_most in zip(lines, least, most, strict=True):
-        np.minimum.reduce(block, axis=0, out=its_least.reshape(-1))
-        np.maximum.reduce(block, axis=0, out=its_most.reshape(-1))
-    within = np.logical_and(least >= low, most <= high).all(axis=(1, 2))
-    starts: list[int] = (np.flatnonzero(~within) * BLOCK_ROWS).tolist()
-    return starts if _within(X[rest:], low, high) else [*starts, rest]
-
-
-def _within(
-    rows: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64]
-) -> bool:
-    return bool(((rows >= low) & (rows <= high)).all())
+    within = np.empty((n_blocks, n_features), dtype=bool)
+    folded = (n_blocks, BLOCK_ROWS // FOLD_ROWS, FOLD_ROWS * n_features)
+    for k, lines in enumerate(X[:rest].reshape(folded) if n_blocks else ()):
+        least = np.minimum.reduce(lines, axis=0).reshape(FOLD_ROWS, n_features)
+        most = np.maximum.reduce(lines, axis=0).reshape(FOLD_ROWS, n_features)
+        np.logical_and(least >= low, most <= high).all(axis=0, out=within[k])
+    suspicious = [
+        (k * BLOCK_ROWS, np.flatnonzero(~within[k]))
+        for k in np.flatnonzero(~within.all(axis=1)).tolist()
+    ]
+    for start in range(rest, n_samples, BLOCK_ROWS):
+        rows = X[start : start + BLOCK_ROWS]
+        inside = (rows >= low) & (rows <= high)
+        if not inside.all():
+            suspicious.append((start, np.flatnonzero(~inside.all(axis=0))))
+    return suspicious
