@@ -20,7 +20,7 @@ from resilient_estimator.guards._base import (
 
 LARGEST = np.finfo(np.float64).max
 BLOCK_ROWS = 2048
-FOLD_ROWS = 16
+FOLD_ROWS = 32
 
 
 class RangeGuard(ColumnGuard):
