@@ -26,7 +26,8 @@ CANDIDATES = (HERE / "../../shared/data", HERE / "../../../../shared/data")
 def data_folder():
     """Return the folder with the real data sets, None where there is none."""
     named = os.environ.get("RESILIENT_DATA")
-    for folder in [Path(named)] if named else CANDIDATES:
+    places = [Path(named), Path(named).parent] if named else CANDIDATES
+    for folder in places:
         if (folder / "load.py").exists():
             return folder.resolve()
     return None
