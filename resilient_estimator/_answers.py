@@ -73,20 +73,20 @@ def answer_by_parts(
     if not some:
         return answer
     classes = getattr(estimator, "classes_", None) if method == "predict" else None
-    return _complete(answer, getattr(fallback, method), X, rejected, classes)
-
-
-def _complete(answer: Any, ask: Any, X: Any, rejected: Mask, classes: Any) -> Any:
-    """Add the fallback's answers to those of the estimator."""
     try:
-        substitute = ask(take_rows(X, rejected))
+        substitute = getattr(fallback, method)(take_rows(X, rejected))
         if isinstance(classes, np.ndarray):
             check_labels(substitute, classes)
     except Exception as error:
         rows = np.flatnonzero(rejected)
-        message = _failure(ask.__self__, rows, len(rejected), error)
+        message = _failure(fallback, rows, len(rejected), error)
         answered = np.flatnonzero(~rejected)
         raise FallbackError(message, rows, answer, answered) from error
+    return _complete(answer, substitute, rejected)
+
+
+def _complete(answer: Any, substitute: Any, rejected: Mask) -> Any:
+    """Put the fallback's answers among those of the estimator."""
     if rejected.all():
         return substitute
     if isinstance(answer, list):  # several outputs

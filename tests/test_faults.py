@@ -494,6 +494,27 @@ def test_fallback_that_raises():
     np.testing.assert_array_equal(got.value.answers, own)
 
 
+def no_answer(X):
+    raise ValueError("no answer")
+
+
+class BrokenFunction(ClassifierMixin, BaseEstimator):
+    """A fallback whose `predict` is a function and not a method."""
+
+    predict = staticmethod(no_answer)
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+
+def test_fallback_without_methods_is_named_too():
+    """The error names the fallback however its `predict` came about."""
+    model = ResilientEstimator(LogisticRegression(), fallback=BrokenFunction())
+    with pytest.raises(FallbackError, match=r"BrokenFunction failed .*no answer"):
+        model.fit(ROWS, TARGET).predict(ROWS * np.nan)
+
+
 def too_short(X):
     """Rule that forgets all rows but one."""
     return np.zeros(1) if len(X) > 1 else np.zeros(0)

@@ -103,10 +103,10 @@ def test_a_fallback_s_certain_answers_do_not_move():
 
 
 def test_the_gain_s_interval_covers():
-    """The 90 % interval holds the true gain in 85 to 95 % of 200 repetitions.
+    """The 90 % interval holds the true gain in 90 % of 200 repetitions.
 
     Truth: the mean gain on a large sample of the thresholds chosen from 400 labels. The
-    bounds are three standard errors of a rate of .90 over 200 repetitions, rounded.
+    bounds are three standard errors of a rate of .90 over 200 repetitions.
     """
     rng = np.random.default_rng(0)
     metric = cost_metric(cost)
@@ -122,7 +122,7 @@ def test_the_gain_s_interval_covers():
     chosen = [metric(truth, scores >= f.threshold) for f in found]
     gain = np.mean(chosen) - metric(truth, scores >= 0.5)
     covered = np.mean([f.gain_interval[0] <= gain <= f.gain_interval[1] for f in found])
-    assert 0.83 <= covered <= 0.97
+    assert 0.836 <= covered <= 0.964
 
 
 def test_it_needs_a_binary_classifier():
