@@ -4,9 +4,19 @@ from resilient_estimator import datasets
 from resilient_estimator._estimator import ResilientEstimator
 from resilient_estimator._version import __version__
 from resilient_estimator.assessment import Assessment
-from resilient_estimator.detectors import FeatureDrift
+from resilient_estimator.detectors import (
+    DependenceDrift,
+    DetectorUnion,
+    FeatureDrift,
+    FlagDrift,
+    OutputDrift,
+)
 from resilient_estimator.drift import Drift
-from resilient_estimator.exceptions import FallbackError, InconsistentVersionWarning
+from resilient_estimator.exceptions import (
+    FallbackError,
+    InconsistentVersionWarning,
+    NoReferenceWarning,
+)
 from resilient_estimator.fallback import RulePredictor
 from resilient_estimator.guards import (
     CategoryGuard,
@@ -21,15 +31,20 @@ from resilient_estimator.reference import Layout, Profile, Reference
 __all__ = [
     "Assessment",
     "CategoryGuard",
+    "DependenceDrift",
     "Detector",
+    "DetectorUnion",
     "Drift",
     "FallbackError",
     "FeatureDrift",
+    "FlagDrift",
     "Guard",
     "GuardUnion",
     "InconsistentVersionWarning",
     "Layout",
+    "NoReferenceWarning",
     "OutlierGuard",
+    "OutputDrift",
     "Profile",
     "RangeGuard",
     "Reference",

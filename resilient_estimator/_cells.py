@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 MAX_CELLS = 1024
 ROWS_PER_BIN = 5
 MIN_BINS = 10
+ENOUGH_BINS = 300
+BINS_PER_ROOT = 3.0  # of the rows: bins finer than that are emptier than chance
 TAIL_STEPS = np.array([0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 4.0])
 
 
@@ -74,6 +76,19 @@ class NumericCells:
     def count(self, table: Table, index: int) -> Counts:
         """Count the rows of a column in each cell."""
         return self._count_sorted(_sorted_column(table, index))
+
+    def locate(self, table: Table, index: int) -> NDArray[np.intp]:
+        """Return the cell of each row of a column."""
+        column = table.numbers(index)
+        if table.is_sparse:
+            column = column._replace(values=table.dense(index))
+        cell = 3 + np.searchsorted(self.edges, column.values, side="left")
+        cell += column.values == np.inf
+        cell -= column.values == -np.inf
+        cell[np.isnan(column.values)] = 0
+        if column.unreadable is not None:
+            cell[column.unreadable] = 1
+        return np.asarray(cell, dtype=np.intp)
 
     def _count_sorted(self, column: _SortedColumn) -> Counts:
         bounds = np.concatenate([[-np.inf], self.edges, [np.finfo(np.float64).max]])
@@ -146,11 +161,16 @@ class CategoryCells:
         cells = [known[t] if t in known else rare.get(digest(t), 1) for t in texts]
         return np.array(cells, dtype=np.intp)
 
-    def count(self, table: Table, index: int) -> Counts:
-        """Count the rows of a column in each cell."""
+    def locate(self, table: Table, index: int) -> NDArray[np.intp]:
+        """Return the cell of each row of a column."""
         codes, texts = table.labels(index)
         cells = np.append(self.cell_of(texts), 0)  # the last one is code MISSING
-        return np.bincount(cells[codes], minlength=self.n_cells).astype(np.int64)
+        return np.asarray(cells[codes])
+
+    def count(self, table: Table, index: int) -> Counts:
+        """Count the rows of a column in each cell."""
+        cells = self.locate(table, index)
+        return np.bincount(cells, minlength=self.n_cells).astype(np.int64)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the cells as plain objects."""
@@ -281,7 +301,9 @@ def _cut_points(
         points = np.array([distinct[0] - width, distinct[-1] + width])
         return points, np.full(2, width)
     n_samples = int(counts.sum())
-    n_bins = int(np.clip(n_samples // ROWS_PER_BIN, MIN_BINS, max_bins))
+    fine = min(n_samples / ROWS_PER_BIN, ENOUGH_BINS)
+    enough = max(fine, BINS_PER_ROOT * np.sqrt(n_samples))
+    n_bins = int(np.clip(min(enough, n_samples / ROWS_PER_BIN), MIN_BINS, max_bins))
     half_gap = np.diff(distinct / 2)  # halves: the difference itself may overflow
     atom = counts * n_bins >= n_samples
     beside_atom = atom[:-1] | atom[1:]

@@ -90,10 +90,15 @@ class Table:
             return Numbers(values, None, 0)
         return _numbers(self._columns[index])
 
+    def dense(self, index: int) -> NDArray[np.float64]:
+        """Return a column of a sparse matrix with its zeros."""
+        column = self.matrix[:, [index]].toarray().ravel()
+        return np.asarray(column, dtype=np.float64)
+
     def labels(self, index: int) -> Labels:
         """Return the column as codes and the texts of its distinct values."""
         if self.is_sparse:
-            return _labels(self.matrix[:, [index]].toarray().ravel())
+            return _labels(self.dense(index))
         if self.matrix is not None:
             return _labels(self.matrix[:, index])
         return _labels(self._columns[index])

@@ -90,6 +90,7 @@ class PartsContract(MetaEstimatorMixin, BaseEstimator):
 
     estimator: Any
     fallback: Any
+    cv: Any
 
     @property
     def classes_(self) -> NDArray[Any]:
@@ -109,7 +110,8 @@ class PartsContract(MetaEstimatorMixin, BaseEstimator):
         router.add(estimator=self.estimator, method_mapping=to_fit)
         if not self._fallback_is_named():
             router.add(fallback=self.fallback, method_mapping=to_fit)
-        return router
+        to_split = MethodMapping().add(caller="fit", callee="split")
+        return router.add(splitter=self.cv, method_mapping=to_split)
 
     def _fallback_is_named(self) -> bool:
         """Whether there is no fallback object that could request metadata."""
@@ -127,13 +129,18 @@ class PartsContract(MetaEstimatorMixin, BaseEstimator):
             routed = process_routing(self, "fit", **params)
             requesting = ["estimator"] if self._fallback_is_named() else list(PARTS)
             parts = {part: {"fit": routed[part]["fit"]} for part in requesting}
+            parts["splitter"] = {"split": routed["splitter"]["split"]}
             return {"fallback": {"fit": {}}} | parts
         taken = {
             name: value
             for name, value in params.items()
             if fallback is not None and has_fit_parameter(fallback, name)
         }
-        return {"estimator": {"fit": params}, "fallback": {"fit": taken}}
+        return {
+            "estimator": {"fit": params},
+            "fallback": {"fit": taken},
+            "splitter": {"split": {}},
+        }
 
     def _check_fitted(self) -> None:
         """Raise unless fitted; `check_is_fitted` alone would cost a fifth of a call."""

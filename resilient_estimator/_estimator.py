@@ -19,11 +19,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from resilient_estimator._answers import (
-    answer_by_parts,
-    any_flag,
-    is_uncertain,
-    take_rows,
+from resilient_estimator._answers import answer_by_parts, is_uncertain
+from resilient_estimator._batch import (
+    assess_batch,
+    count_batch,
+    importance_shares,
+    learn_reference,
+    look_at,
 )
 from resilient_estimator._columns import count_rows
 from resilient_estimator._contract import (
@@ -31,17 +33,14 @@ from resilient_estimator._contract import (
     every_part_has,
     shows_sample_weight,
 )
-from resilient_estimator.assessment import (
-    Assessment,
-    flags_surged,
-    realised_performance,
-)
-from resilient_estimator.detectors import fit_detector
+from resilient_estimator._folds import ask_out_of_fold
+from resilient_estimator.assessment import Assessment
+from resilient_estimator.detectors import fit_detector, make_detector
 from resilient_estimator.exceptions import check_share
 from resilient_estimator.fallback import fit_fallback
 from resilient_estimator.guards import make_guard
 from resilient_estimator.recalibration import recalibrate_threshold
-from resilient_estimator.reference import Profile, Reference
+from resilient_estimator.reference import Profile
 
 Mask = NDArray[np.bool_]
 
@@ -72,6 +71,19 @@ class ResilientEstimator(PartsContract):
         Rows whose highest class probability is below it are flagged as "uncertain" and
         answered by the fallback. Classifiers only. The estimator is then asked for its
         probabilities too.
+    cv : int, splitter, iterable or None, default=5
+        How training rows are split, so that models answer rows that they did not learn
+        from: the reference that production's answers are compared with. An int is a
+        number of folds, stratified for classifiers, contiguous blocks for regressors;
+        fewer where a class has too few rows. None: not made, and answers are not
+        compared. A `FrozenEstimator` is not fitted again: it is asked about the rows
+        given to `fit`, which must not be those that it learnt from.
+    n_jobs : int or None, default=None
+        How many folds are fitted at a time.
+    importance : bool, default=False
+        Whether to measure, once, how much the estimator uses each column: permutation
+        importance on the rows of each fold. `assess` then tells first what drifted
+        *and* is used.
 
     Attributes
     ----------
@@ -84,7 +96,9 @@ class ResilientEstimator(PartsContract):
     detector_ : detector or None
         The fitted detector.
     reference_ : Reference
-        Counts of the training rows.
+        Counts of the training rows, and of what models said about them out of fold.
+    importances_ : ndarray of float of shape (n_features_in_,) or None
+        Share of each column in what the estimator uses, with `importance`.
     threshold_ : float or None
         Decision threshold on the probability of ``classes_[1]``; None: the estimator's
         own decision.
@@ -132,12 +146,18 @@ class ResilientEstimator(PartsContract):
         guard: Any = "auto",
         detector: Any = "auto",
         min_confidence: float | None = None,
+        cv: Any = 5,
+        n_jobs: int | None = None,
+        importance: bool = False,
     ) -> None:
         self.estimator = estimator
         self.fallback = fallback
         self.guard = guard
         self.detector = detector
         self.min_confidence = min_confidence
+        self.cv = cv
+        self.n_jobs = n_jobs
+        self.importance = importance
 
     @shows_sample_weight
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
@@ -171,15 +191,29 @@ class ResilientEstimator(PartsContract):
         guard = make_guard(self.guard)
         if guard is not None:
             guard.fit(X, y)
-        reference = Reference.learn(X)
-        detector = fit_detector(self.detector, reference, X, y)
-        self.estimator_, self.fallback_ = estimator, fallback
-        self.guard_, self.detector_, self.reference_ = guard, detector, reference
+        detector = make_detector(self.detector)
+        out_of_fold = ask_out_of_fold(
+            estimator,
+            X,
+            y,
+            cv=self.cv,
+            n_jobs=self.n_jobs,
+            fit_params=routed["estimator"]["fit"],
+            split_params=routed["splitter"]["split"],
+            importance=self.importance,
+        )
+        self.estimator_, self.fallback_, self.guard_ = estimator, fallback, guard
+        self.importances_ = importance_shares(out_of_fold)
         self.threshold_: float | None = None
         self.recalibration_: Bunch | None = None
-        flagged = any_flag(self._inspect(X), count_rows(X))
-        n_flagged = int(np.count_nonzero(flagged))
-        self.training_flags_ = {"n_flagged": n_flagged, "n_samples": len(flagged)}
+        self.reference_, self.training_flags_ = learn_reference(
+            self,
+            X,
+            y,
+            out_of_fold,
+            time_ordered=getattr(detector, "time_ordered", False),
+        )
+        self.detector_ = fit_detector(detector, self.reference_, X, y)
         return self
 
     def predict(
@@ -219,13 +253,13 @@ class ResilientEstimator(PartsContract):
             )
         want_flags = return_flags or return_assessment
         self._check_fitted()
-        if self.threshold_ is None:
-            answer, flags = self._answer("predict", X, want_flags=want_flags)
-        else:
-            proba, flags = self._answer("predict_proba", X, want_flags=want_flags)
-            answer = self.classes_[(proba[:, 1] >= self.threshold_).astype(int)]
+        method = "predict" if self.threshold_ is None else "predict_proba"
+        said, flags = self._answer(method, X, want_flags=want_flags)
+        answer = said
+        if self.threshold_ is not None:
+            answer = self.classes_[(said[:, 1] >= self.threshold_).astype(int)]
         if return_assessment:
-            return answer, self._assess(X, flags)
+            return answer, assess_batch(self, X, look_at(self, X, flags, said, method))
         return (answer, flags) if return_flags else answer
 
     @every_part_has("predict_proba")
@@ -313,20 +347,10 @@ class ResilientEstimator(PartsContract):
             True when action is needed; `reasons` says why.
         """
         check_is_fitted(self)
-        flags = self._inspect(X)
-        rejected = any_flag(flags, count_rows(X))
-        if self.min_confidence is not None:
-            flags["uncertain"] = np.zeros(len(rejected), dtype=bool)
-            if not rejected.all():
-                proba = self.estimator_.predict_proba(take_rows(X, ~rejected))
-                uncertain = is_uncertain(proba, self.min_confidence)
-                flags["uncertain"][~rejected] = uncertain
-            rejected = rejected | flags["uncertain"]
-        flags["fallback"] = rejected & (self.fallback_ is not None)
-        return self._assess(X, Bunch(**flags), y)
+        return assess_batch(self, X, look_at(self, X), y)
 
     def profile(self, X: Any) -> Profile:
-        """Count a batch over the cells of the reference.
+        """Count a batch, its flags and the estimator's answers.
 
         Parameters
         ----------
@@ -336,11 +360,12 @@ class ResilientEstimator(PartsContract):
         Returns
         -------
         profile : Profile
-            Integer counts. Profiles of parts add up to the profile of the whole, and
-            the detector compares a sum as it would compare all the rows.
+            Integer counts over the cells of the reference. Profiles of parts add up to
+            the profile of the whole, and the detector compares a sum as it would
+            compare all the rows.
         """
         check_is_fitted(self)
-        return self.reference_.layout.profile(X)
+        return count_batch(self, X, look_at(self, X))
 
     @every_part_has("predict_proba")
     def recalibrate(
@@ -452,33 +477,6 @@ class ResilientEstimator(PartsContract):
         """Whether the estimator may answer all rows, as is plain at a glance."""
         all_clear = getattr(self.guard_, "all_clear", None)
         return self.min_confidence is None and all_clear is not None and all_clear(X)
-
-    def _assess(self, X: Any, flags: Any, y: Any = None) -> Assessment:
-        guarded = {r: m for r, m in flags.items() if r not in ("uncertain", "fallback")}
-        n_samples = count_rows(X)
-        flagged = any_flag(guarded, n_samples)
-        n_flagged = int(np.count_nonzero(flagged))
-        explain = getattr(self.guard_, "explain", None)
-        return Assessment(
-            n_samples=n_samples,
-            drift=self._compare(X),
-            flags=flags,
-            flagged_columns=explain(X) if n_flagged and explain else {},
-            flags_surged=flags_surged(
-                n_flagged,
-                n_samples,
-                self.training_flags_["n_flagged"],
-                self.training_flags_["n_samples"],
-            ),
-            performance=None if y is None else realised_performance(self, X, y),
-        )
-
-    def _compare(self, X: Any) -> Any:
-        if self.detector_ is None:
-            return None
-        if hasattr(self.detector_, "fit_reference"):
-            return self.detector_.compare(self.profile(X))
-        return self.detector_.compare(X)
 
     def _check_min_confidence(self, estimator: Any) -> None:
         if self.min_confidence is None:

@@ -14,7 +14,16 @@ from sklearn.base import is_classifier
 from sklearn.utils import Bunch, check_consistent_length
 
 from resilient_estimator._columns import read_table
-from resilient_estimator.drift import ABSENT, TOO_FEW, Drift
+from resilient_estimator.drift import (
+    ABSENT,
+    FEATURES,
+    GIVEN_THE_OTHERS,
+    OUTPUTS,
+    RELATIONS,
+    TOO_FEW,
+    Drift,
+    percent,
+)
 from resilient_estimator.exceptions import needs_extra
 
 if TYPE_CHECKING:
@@ -31,6 +40,7 @@ ADVERBS = {
 }
 REASON_WORDS = {"out_of_range": "out of range"}
 N_NAMED = 3
+TOLD = (FEATURES, OUTPUTS, RELATIONS)
 
 
 class Performance(NamedTuple):
@@ -65,6 +75,10 @@ class Assessment:
         Whether the guard flags far more rows than in training.
     performance : Performance or None
         Realised score, where labels were given.
+    importances : ndarray of float of shape (n_features,) or None
+        Share of each column in what the model uses, where that was measured.
+    failure : str
+        Why the model's answers could not be compared; "" if they could.
     """
 
     n_samples: int
@@ -73,6 +87,8 @@ class Assessment:
     flagged_columns: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     flags_surged: bool = False
     performance: Performance | None = None
+    importances: NDArray[np.float64] | None = None
+    failure: str = ""
 
     def __bool__(self) -> bool:
         drifted = self.drift is not None and self.drift.detected
@@ -101,6 +117,8 @@ class Assessment:
         if self.drift is None:
             return pd.DataFrame()
         frame = pd.DataFrame(self.drift.to_dict())
+        if self.importances is not None:
+            frame["used"] = [self._used(i) for i in range(len(frame))]
         return frame.iloc[self.drift.order].reset_index(drop=True)
 
     def plot(self, *, ax: Any = None) -> DriftDisplay:
@@ -131,18 +149,45 @@ class Assessment:
         if self.drift is None:
             return []
         drift = self.drift
-        reasons = [
-            (float(drift.severities[i]), _drift_sentence(drift, i))
-            for i in np.flatnonzero(drift.drifted).tolist()
-        ]
-        n_too_few = sum(verdict == TOO_FEW for verdict in drift.verdicts)
+        reasons = [(self._weight(i), self._sentence(i)) for i in _told(drift)]
+        if drift.detected and not drift.drifted.any():
+            text = (
+                f"the batch as a whole differs from training (p = {drift.pvalue:.2g}), "
+                f"but no column can be named; first to look at: {drift.worst}"
+            )
+            reasons.append((drift.severity, text))
+        features = drift.of(FEATURES)
+        n_too_few = sum(drift.verdicts[i] == TOO_FEW for i in features)
         if n_too_few:
             subject = "1 column" if n_too_few == 1 else f"{n_too_few} columns"
             text = (
                 f"{drift.n_samples:,} rows are too few to say whether {subject} drifted"
             )
             reasons.append((0.0, text))
+        if self.failure:
+            text = f"the model's answers could not be compared: {self.failure}"
+            reasons.append((0.0, text))
         return reasons
+
+    def _used(self, i: int) -> float | None:
+        """Return the share of an entry in what the model uses, if it is known."""
+        if self.drift is None or self.importances is None:
+            return None
+        place = np.flatnonzero(self.drift.of(FEATURES) == i)
+        return float(self.importances[place[0]]) if len(place) else None
+
+    def _weight(self, i: int) -> float:
+        """Return the severity of an entry, times how much the model uses the column."""
+        used = self._used(i)
+        severity = float(self.drift.severities[i]) if self.drift is not None else 0.0
+        return severity if used is None else severity * used
+
+    def _sentence(self, i: int) -> str:
+        used = self._used(i)
+        text = "" if self.drift is None else _drift_sentence(self.drift, i)
+        return (
+            text if used is None else f"{text}; {percent(used)} of what the model uses"
+        )
 
     def _flag_reasons(self) -> list[tuple[float, str]]:
         suspicious = np.zeros(self.n_samples, dtype=bool)
@@ -181,9 +226,10 @@ class Assessment:
             return f"{state}; {self.n_samples:,} rows, drift not looked for"
         if not self and self.drift.verdict == TOO_FEW:
             state = "too few rows to say"
-        n_drifted = int(self.drift.drifted.sum())
+        columns = self.drift.drifted[self.drift.of(FEATURES)]
+        n_drifted = int(columns.sum())
         return (
-            f"{state}; {n_drifted} of {len(self.drift.features)} columns drifted in "
+            f"{state}; {n_drifted} of {len(columns)} columns drifted in "
             f"{self.n_samples:,} rows (training: {self.drift.n_reference:,})"
         )
 
@@ -231,14 +277,37 @@ def _cell(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def _told(drift: Drift) -> list[int]:
+    """Return which entries are told: all columns, and what they do not say already.
+
+    Flags have a sentence of their own; of several outputs the worst stands for all;
+    that columns moved given the others is news where none moved by itself.
+    """
+    drifted = drift.drifted
+    by_part = {part: [i for i in drift.of(part) if drifted[i]] for part in TOLD}
+    outputs = sorted(by_part[OUTPUTS], key=lambda i: -drift.severities[i])
+    relations = [
+        i
+        for i in by_part[RELATIONS]
+        if not by_part[FEATURES] or drift.features[i] != GIVEN_THE_OTHERS
+    ]
+    return [int(i) for i in (*by_part[FEATURES], *outputs[:1], *relations)]
+
+
 def _drift_sentence(drift: Drift, i: int) -> str:
-    name = drift.features[i]
+    name, change = drift.features[i], drift.changes[i]
     if drift.verdicts[i] == ABSENT:
         return f"{name} is absent"
+    if i in drift.of(RELATIONS):
+        return f"columns relate otherwise than in training: {change}"
+    if i in drift.of(OUTPUTS):
+        name = f"the model's {name}"
+    if drift.severities[i] < drift.min_severity and change:
+        return f"{name} has one value far more often: {change}"
     adverb = ADVERBS[drift.words[i]]
     share = f"{100 * drift.severities[i]:.0f} %"
-    change = f" ({drift.changes[i]})" if drift.changes[i] else ""
-    return f"{name} drifted {adverb}: {share} of rows are unlike training{change}"
+    told = f" ({change})" if change else ""
+    return f"{name} drifted {adverb}: {share} of rows are unlike training{told}"
 
 
 def flags_surged(

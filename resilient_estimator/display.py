@@ -6,7 +6,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from resilient_estimator.drift import TOO_FEW, WORD_LIMITS, WORDS, Drift
+from resilient_estimator.drift import (
+    FEATURES,
+    FLAGS,
+    OUTPUTS,
+    TOO_FEW,
+    WORD_LIMITS,
+    WORDS,
+    Drift,
+)
 from resilient_estimator.exceptions import needs_extra
 
 COLOURS = {"drifted": "#b3261e", "absent": "#b3261e", TOO_FEW: "#c9c9c9"}
@@ -58,14 +66,15 @@ class DriftDisplay:
         display : DriftDisplay
             This object.
         """
-        shown = self.drift.order[:N_SHOWN]
+        order = self.drift.order
+        shown = order[~np.isin(order, self.drift.of(FLAGS))][:N_SHOWN]
         if ax is None:
             ax = _new_axes(len(shown))
         severity = np.nan_to_num(self.drift.severities[shown])
         colours = [COLOURS.get(self.drift.verdicts[i], CALM) for i in shown]
         positions = np.arange(len(shown))
         ax.barh(positions, severity, height=0.6, color=colours)
-        ax.set_yticks(positions, [_short(self.drift.features[i]) for i in shown])
+        ax.set_yticks(positions, [_label(self.drift, i) for i in shown])
         ax.invert_yaxis()
         ax.set_xlim(0, max(0.6, 1.75 * severity.max(initial=0)))
         self._write_words(ax, shown, severity)
@@ -105,12 +114,18 @@ def _new_axes(n_bars: int) -> Any:
     return plt.subplots(figsize=(8, height), layout="constrained")[1]
 
 
+def _label(drift: Drift, i: int) -> str:
+    name = _short(drift.features[i])
+    return f"{name} (output)" if i in drift.of(OUTPUTS) else name
+
+
 def _short(name: str) -> str:
     return name if len(name) <= 30 else name[:29] + "…"
 
 
 def _title(drift: Drift) -> str:
-    n_drifted, n_columns = int(drift.drifted.sum()), len(drift.features)
+    columns = drift.drifted[drift.of(FEATURES)]
+    n_drifted, n_columns = int(columns.sum()), len(columns)
     return (
         f"{n_drifted} of {n_columns} columns drifted "
         f"({drift.n_samples:,} rows, training {drift.n_reference:,})"

@@ -15,6 +15,15 @@ TOO_FEW = "too few rows to say"
 ABSENT = "absent"
 NOT_JUDGED = "not judged"
 
+FEATURES = "features"
+OUTPUTS = "outputs"
+RELATIONS = "relations"
+FLAGS = "flags"
+
+# Names of what is found between columns.
+GIVEN_THE_OTHERS = "columns given the others"
+CORRELATIONS = "correlations of columns"
+
 WORDS = ("none", "slight", "moderate", "strong", "severe")
 WORD_LIMITS = (0.04, 0.08, 0.20, 0.31)
 
@@ -35,6 +44,14 @@ def severity_word(severity: float) -> str:
     if np.isnan(severity):
         return "unknown"
     return WORDS[int(np.searchsorted(WORD_LIMITS, severity, side="right"))]
+
+
+def percent(share: float) -> str:
+    """Return a share as a person would write it."""
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    digits = 0 if share >= 0.1 or share == 0 else 1
+    return f"{100 * share:.{digits}f} %"
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +81,16 @@ class Drift:
         Chance of a false alarm in the whole batch.
     min_severity : float
         Severity from which on a real difference counts as drift.
+    parts : tuple of str, default=()
+        What each entry belongs to: "features", "outputs", "relations" or "flags".
+        Empty: all are features.
+    uppers : ndarray of float of shape (n_features,), default=None
+        Upper ends of the bands of severity: what the batch is too small to rule out.
+    surged : ndarray of bool of shape (n_features,), default=None
+        Whether a label or the missing values at least doubled their share, and hold
+        one row in fifty: material whatever the severity.
+    batch_pvalue : float, default=None
+        p-value of the whole batch. None: the smallest of the columns.
     """
 
     features: tuple[str, ...]
@@ -76,6 +103,15 @@ class Drift:
     n_samples: int
     alpha: float
     min_severity: float
+    parts: tuple[str, ...] = ()
+    uppers: NDArray[np.float64] | None = None
+    surged: NDArray[np.bool_] | None = None
+    batch_pvalue: float | None = None
+
+    def of(self, part: str) -> NDArray[np.intp]:
+        """Return the positions of the entries of a part: ndarray of int."""
+        parts = self.parts or (FEATURES,) * len(self.features)
+        return np.flatnonzero(np.array(parts, dtype=object) == part)
 
     @property
     def drifted(self) -> NDArray[np.bool_]:
@@ -84,12 +120,21 @@ class Drift:
 
     @property
     def detected(self) -> bool:
-        """Whether any column drifted: the difference is real and material."""
-        return bool(self.drifted.any())
+        """Whether the batch drifted: a difference is real and material.
+
+        It can be spread over so many columns that none of them can be named.
+        """
+        material = self.severities >= self.min_severity
+        if self.surged is not None:
+            material = material | self.surged
+        real = self.pvalue < self.alpha
+        return bool(self.drifted.any() or (real and material.any()))
 
     @property
     def pvalue(self) -> float:
-        """Smallest corrected p-value: that of the whole batch."""
+        """p-value of the whole batch."""
+        if self.batch_pvalue is not None:
+            return self.batch_pvalue
         known = self.pvalues[~np.isnan(self.pvalues)]
         return float(known.min()) if len(known) else 1.0
 
@@ -112,13 +157,21 @@ class Drift:
     @property
     def share(self) -> float:
         """Share of the columns that drifted."""
-        return float(self.drifted.mean()) if len(self.features) else 0.0
+        features = self.drifted[self.of(FEATURES)]
+        return float(features.mean()) if len(features) else 0.0
 
     @property
     def verdict(self) -> str:
-        """Verdict on the whole batch: that of the worst column."""
-        for verdict in (DRIFTED, TOO_FEW, IMMATERIAL, STABLE):
-            if verdict in self.verdicts or (verdict == DRIFTED and self.detected):
+        """Verdict on the whole batch: that of the worst column.
+
+        Where nothing drifted, only columns are too few to say, or immaterial.
+        """
+        if self.detected:
+            return DRIFTED
+        columns = self.of(FEATURES)
+        known = [self.verdicts[i] for i in columns] or self.verdicts
+        for verdict in (TOO_FEW, IMMATERIAL, STABLE):
+            if verdict in known:
                 return verdict
         return NOT_JUDGED
 
@@ -135,11 +188,15 @@ class Drift:
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Return one list per attribute, with one entry per column."""
+        n_entries = len(self.features)
+        uppers = np.full(n_entries, np.nan) if self.uppers is None else self.uppers
         return {
+            "part": list(self.parts or (FEATURES,) * n_entries),
             "feature": list(self.features),
             "statistic": self.statistics.tolist(),
             "pvalue": self.pvalues.tolist(),
             "severity": self.severities.tolist(),
+            "upper": uppers.tolist(),
             "word": list(self.words),
             "verdict": list(self.verdicts),
             "detected": self.drifted.tolist(),
@@ -147,8 +204,9 @@ class Drift:
         }
 
     def __repr__(self) -> str:
-        n_drifted = int(self.drifted.sum())
+        columns = self.drifted[self.of(FEATURES)]
+        n_drifted = int(columns.sum())
         return (
-            f"Drift({self.verdict}: {n_drifted} of {len(self.features)} columns, "
+            f"Drift({self.verdict}: {n_drifted} of {len(columns)} columns, "
             f"severity={self.severity:.2f}, p={self.pvalue:.2g})"
         )

@@ -43,6 +43,10 @@ class InconsistentVersionWarning(UserWarning):
     """A model was saved by another version of resilient_estimator."""
 
 
+class NoReferenceWarning(UserWarning):
+    """Fitting went well, but there is nothing to compare the model's outputs with."""
+
+
 def parameter_error(owner: Any, name: str, expected: str, got: Any) -> str:
     """Return scikit-learn's sentence about a bad parameter."""
     owner = owner if isinstance(owner, str) else type(owner).__name__

@@ -9,7 +9,8 @@ import pytest
 import resilient_estimator
 
 PACKAGE = Path(resilient_estimator.__file__).parent
-INNERMOST = {"_version", "exceptions", "_columns", "_cells", "drift", "protocols"}
+INNERMOST = {"_version", "exceptions", "drift", "protocols", "_listed"}
+INNERMOST |= {"_columns", "_cells", "_guide", "_scores", "_noise", "_counting"}
 MIDDLE = {"reference", "fallback"}
 PARTS = {"guards", "detectors", "recalibration"}
 OUTERMOST = {"__main__", "_demo", "datasets"}
@@ -85,15 +86,20 @@ def test_public_names_are_these():
     assert sorted(resilient_estimator.__all__) == [
         "Assessment",
         "CategoryGuard",
+        "DependenceDrift",
         "Detector",
+        "DetectorUnion",
         "Drift",
         "FallbackError",
         "FeatureDrift",
+        "FlagDrift",
         "Guard",
         "GuardUnion",
         "InconsistentVersionWarning",
         "Layout",
+        "NoReferenceWarning",
         "OutlierGuard",
+        "OutputDrift",
         "Profile",
         "RangeGuard",
         "Reference",

@@ -27,6 +27,7 @@ from resilient_estimator import (
     CategoryGuard,
     FallbackError,
     GuardUnion,
+    NoReferenceWarning,
     RangeGuard,
     ResilientEstimator,
     RulePredictor,
@@ -85,7 +86,7 @@ def answered_by_fallback(model, X):
 def verdicts(model, X):
     """Return the verdict of each column."""
     drift = model.assess(X).drift
-    return dict(zip(drift.features, drift.verdicts, strict=True))
+    return {drift.features[i]: drift.verdicts[i] for i in drift.of("features")}
 
 
 def with_cell(cell, n_samples=60):
@@ -286,7 +287,8 @@ def test_nothing_but_nan():
     assert answered_by_fallback(numbers_model("prior"), X) == list(range(60))
     assessment = numbers_model().assess(X)
     assert assessment
-    assert all("missing 100 %, was 0 %" in text for text in assessment.drift.changes)
+    changes = [assessment.drift.changes[i] for i in assessment.drift.of("features")]
+    assert changes == ["missing 100 %, was 0 %"] * 3
 
 
 def test_column_of_nan_in_training():
@@ -474,7 +476,9 @@ class Broken(ClassifierMixin, BaseEstimator):
 def test_estimator_that_raises():
     """The estimator's error comes through as it is: no fallback hides it."""
     for fallback in (None, "prior"):
-        model = ResilientEstimator(Broken(), fallback=fallback).fit(ROWS, TARGET)
+        model = ResilientEstimator(Broken(), fallback=fallback)
+        with pytest.warns(NoReferenceWarning, match=r"Broken raised ZeroDivisionError"):
+            model.fit(ROWS, TARGET)
         with pytest.raises(ZeroDivisionError, match=f"asked about {N} rows"):
             model.predict(ROWS)
         assert not model.assess(ROWS)
@@ -530,16 +534,20 @@ def test_rule_of_another_length():
 
 
 def test_text_documents():
-    """Documents are no table: they are answered, never flagged and never compared."""
+    """Documents are no table: they are answered, never flagged and never compared.
+
+    What the model says about them is.
+    """
     X = ["good rows", "bad rows", "good", "bad"] * 10
     pipeline = make_pipeline(CountVectorizer(), LogisticRegression())
     model = ResilientEstimator(pipeline, fallback="prior").fit(X, [1, 0, 1, 0] * 10)
     answers, flags = model.predict(["good", "unheard of"], return_flags=True)
     assert answers[0] == 1
     assert not flags.fallback.any()
-    assessment = model.assess(X)
-    assert not assessment
-    assert assessment.drift.verdict == "not judged"
+    drift = model.assess(X).drift
+    assert len(drift.of("features")) == len(drift.of("relations")) == 0
+    assert len(drift.of("outputs")) == 3
+    assert model.assess(["good"] * 40).drift.drifted[drift.of("outputs")].any()
 
 
 def test_lists_of_lists():

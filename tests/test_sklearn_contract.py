@@ -7,7 +7,7 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import AdaBoostClassifier
+from sklearn.ensemble import AdaBoostClassifier, HistGradientBoostingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -24,6 +24,20 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from subjects import ALONE, MODELS
 
 from resilient_estimator import ResilientEstimator
+
+
+class BoostingWithCV(HistGradientBoostingClassifier):
+    """Scikit-learn's boosting with a `cv` that it ignores.
+
+    The check of weights takes other rows for estimators that have a `cv`.
+    """
+
+    def __init__(self, max_iter=3, cv=None):
+        super().__init__(max_iter=max_iter)
+        self.cv = cv
+
+
+BARE = {"boosting": BoostingWithCV(), "boosting+isolation": BoostingWithCV()}
 
 
 def failed_checks(estimator):
@@ -46,7 +60,8 @@ def test_scikit_learn_contract(name):
     """All checks pass that the bare estimator passes, but the documented one."""
     model = MODELS[name]
     failed, n_checks = failed_checks(model)
-    bare_failed, _ = failed_checks(model.estimator) if failed else (set(), 0)
+    bare = BARE.get(name, model.estimator)
+    bare_failed, _ = failed_checks(bare) if failed else (set(), 0)
     assert failed - bare_failed == documented_failure(model)
     assert n_checks > 40
 

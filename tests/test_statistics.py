@@ -5,6 +5,8 @@ import pytest
 from scipy import spatial, special, stats
 
 from resilient_estimator.detectors import _statistics as st
+from resilient_estimator.detectors._statistics import _categories, _ordered
+from resilient_estimator.detectors._statistics._simulation import N_SIMULATIONS
 
 
 def line_wasserstein(r, b):
@@ -65,7 +67,7 @@ def test_anderson_darling_pvalue_is_that_of_marsaglias_limit():
     """
     t = np.arange(1, 5000) / 5000
     weight = 1 / (5000 * t * (1 - t)) * t * (1 - t)
-    pvalues = [st._quadratic_form_pvalue(x, weight, t) for x in (2.492, 3.857)]
+    pvalues = [_ordered.quadratic_form_pvalue(x, weight, t) for x in (2.492, 3.857)]
     assert pvalues == pytest.approx([0.05, 0.01], rel=0.05)
     assert pvalues[0] > 0.05
 
@@ -99,7 +101,7 @@ def test_chi_square_is_fishers_exact_test_where_the_table_is_sparse(few):
     """Monte-Carlo error: four standard errors of 1,999 draws."""
     r, b = np.array([300 - few, few]), np.array([94, 6])
     expected = stats.fisher_exact([r, b]).pvalue
-    error = 4 * np.sqrt(expected * (1 - expected) / st.N_SIMULATIONS)
+    error = 4 * np.sqrt(expected * (1 - expected) / N_SIMULATIONS)
     assert st.chi_square(r, b).pvalue == pytest.approx(expected, abs=error + 5e-4)
 
 
@@ -128,7 +130,7 @@ def test_wasserstein_is_scipys_over_the_standard_deviation():
 
 def test_distances_of_disjoint_samples_are_one():
     r, b = np.array([5, 5, 0, 0]), np.array([0, 0, 2, 2])
-    assert st.kolmogorov_distance(r, b) == 1
+    assert st.largest_distance(st.compare_ordered(r, b)) == 1
     assert st.total_variation(r, b) == 1
 
 
@@ -197,8 +199,8 @@ def test_many_cells_are_merged_by_both_samples_together():
     """Exchanging the samples gives the same groups, so the test is symmetric."""
     rng = np.random.default_rng(0)
     r, b = rng.multinomial(3000, np.full(300, 1 / 300), 2)
-    merged, exchanged = st._merge_rarest(r, b), st._merge_rarest(b, r)
-    assert len(merged[0]) == st.MAX_SIMULATED_CELLS
+    merged, exchanged = _categories._merge_rarest(r, b), _categories._merge_rarest(b, r)
+    assert len(merged[0]) == _categories.MAX_SIMULATED_CELLS
     assert np.array_equal(merged, exchanged[::-1])
 
 
@@ -268,7 +270,7 @@ def test_labels_beyond_the_most_that_are_kept_do_not_stand_alone():
 
 
 def test_kolmogorov_bias_is_the_distance_that_one_in_d_clean_columns_exceeds():
-    bias = st.kolmogorov_bias(1000, 500, 20)
+    bias = st.kolmogorov_bias(1000 * 500 / 1500, 20)
     assert stats.kstwobign.sf(bias / np.sqrt(1 / 1000 + 1 / 500)) == pytest.approx(0.05)
 
 
@@ -292,7 +294,7 @@ def test_debiased_takes_squares_apart():
 
 def test_band_is_the_kolmogorov_band():
     expected = special.kolmogi(0.05) * np.sqrt(1 / 1000 + 1 / 250)
-    assert st.band(1000, 250, 0.05) == pytest.approx(expected)
+    assert st.band(1000 * 250 / 1250, 0.05) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,7 +10,7 @@ from sklearn.base import is_classifier
 
 from resilient_estimator._demo._stream import Stream
 from resilient_estimator._demo._walk import Losses, Step
-from resilient_estimator.detectors._changes import percent
+from resilient_estimator.drift import FEATURES, percent
 
 MAX_NAMED = 6
 MANY_FLAGGED = 0.2  # of the rows of a window
@@ -63,7 +63,7 @@ def score_lesson(stream: Stream, steps: Sequence[Step]) -> str:
 def drift_lessons(stream: Stream, steps: Sequence[Step]) -> list[str]:
     """Say which columns drifted for good, and since when; which at times or never."""
     drifts = [s.assessment.drift for s in steps if s.assessment.drift is not None]
-    drifted = np.array([drift.drifted for drift in drifts])
+    drifted = np.array([drift.drifted[drift.of(FEATURES)] for drift in drifts])
     lasting: dict[int, list[str]] = {}
     passing, never = [], []
     for j, name in enumerate(stream.features):

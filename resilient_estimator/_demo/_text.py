@@ -17,6 +17,7 @@ from resilient_estimator._demo._walk import (
     retrained_losses,
     walk,
 )
+from resilient_estimator.drift import FEATURES
 
 WIDTH = 88
 
@@ -78,9 +79,12 @@ def _row(step: Step, stream: Stream) -> str:
     drift, flags = step.assessment.drift, step.assessment.flags
     share, worst = "", ""
     if drift is not None:
-        share = f"{int(drift.drifted.sum())} of {len(drift.features)}"
-        if drift.detected:
-            worst = f"{drift.worst}: {drift.words[drift.order[0]]}"
+        columns = drift.of(FEATURES)
+        n_drifted = int(drift.drifted[columns].sum())
+        share = f"{n_drifted} of {len(columns)}"
+        if n_drifted:
+            first = next(i for i in drift.order if i in columns)
+            worst = f"{drift.features[first]}: {drift.words[first]}"
     n_fallback = int(np.count_nonzero(flags["fallback"]))
     line = f"{step.name:<{name}}  {step.score:>8.2f}  {share:>8}  "
     line += f"{worst or '-':<{width}}  {n_fallback:>8,}"

@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing
 from resilient_estimator._demo._stream import DemoError, Stream
 from resilient_estimator._estimator import ResilientEstimator
 from resilient_estimator.assessment import Assessment
+from resilient_estimator.drift import FEATURES
 
 Losses = NDArray[np.float64]
 
@@ -115,10 +116,13 @@ def rename(assessment: Assessment, features: list[str]) -> Assessment:
     """Return the assessment of an array with the names that people know."""
     if assessment.drift is None:
         return assessment
-    known = dict(zip(assessment.drift.features, features, strict=True))
+    drift = assessment.drift
+    columns = drift.of(FEATURES)
+    known = dict(zip((drift.features[i] for i in columns), features, strict=True))
+    others = drift.features[len(columns) :]
     return replace(
         assessment,
-        drift=replace(assessment.drift, features=tuple(features)),
+        drift=replace(drift, features=(*features, *others)),
         flagged_columns={
             reason: {known.get(name, name): n for name, n in columns.items()}
             for reason, columns in assessment.flagged_columns.items()

@@ -1,6 +1,18 @@
 """Detectors say whether a batch looks like the training data."""
 
-from resilient_estimator.detectors._auto import fit_detector
+from resilient_estimator.detectors._auto import fit_detector, make_detector
+from resilient_estimator.detectors._dependence_drift import DependenceDrift
 from resilient_estimator.detectors._feature_drift import FeatureDrift
+from resilient_estimator.detectors._flag_drift import FlagDrift
+from resilient_estimator.detectors._output_drift import OutputDrift
+from resilient_estimator.detectors._union import DetectorUnion
 
-__all__ = ["FeatureDrift", "fit_detector"]
+__all__ = [
+    "DependenceDrift",
+    "DetectorUnion",
+    "FeatureDrift",
+    "FlagDrift",
+    "OutputDrift",
+    "fit_detector",
+    "make_detector",
+]

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resilient_estimator._cells import CategoryCells, Cells, NumericCells
+from resilient_estimator.detectors import _statistics as st
+from resilient_estimator.drift import percent
 
 Counts = NDArray[np.int64]
 
@@ -17,13 +19,33 @@ def describe_change(cells: Cells, r: Counts, b: Counts) -> str:
         changes.append(_share_change("unreadable", r, b, 1))
         changes.append(_value_change(cells.edges, r[2:], b[2:]))
     if isinstance(cells, CategoryCells):
-        names = ["", "unseen labels", *map(repr, cells.texts)]
-        names += ["a rare label"] * len(cells.digests)
+        names = _label_names(cells)
         gain = b[1:] * r.sum() - r[1:] * b.sum()
         largest = 1 + int(np.argmax(2 * np.abs(gain) + (gain > 0)))
         changes.append(_share_change(names[largest], r, b, largest))
     changes = [change for change in changes if change[0] > 0]
     return max(changes)[1] if changes else ""
+
+
+def describe_surge(cells: Cells, r: Counts, b: Counts, alpha: float) -> str:
+    """Return how the cell grew that at least doubled, the largest if several did."""
+    if isinstance(cells, CategoryCells):
+        names, n_named = _label_names(cells), len(r)
+    else:
+        names, n_named = (
+            ["missing", "unreadable"],
+            2 if isinstance(cells, NumericCells) else 1,
+        )
+    rest = r[n_named:].sum(), b[n_named:].sum()
+    table = np.append(r[:n_named], rest[0]), np.append(b[:n_named], rest[1])
+    surged = st.surged_cells(*table, alpha)[:n_named]
+    largest = int(np.argmax(np.where(surged, b[:n_named], -1)))
+    return _share_change(names[largest], r, b, largest)[1]
+
+
+def _label_names(cells: CategoryCells) -> list[str]:
+    names = ["missing", "unseen labels", *map(repr, cells.texts)]
+    return names + ["a rare label"] * len(cells.digests)
 
 
 def _share_change(name: str, r: Counts, b: Counts, cell: int) -> tuple[float, str]:
@@ -65,11 +87,3 @@ def _median(edges: NDArray[np.float64], counts: Counts) -> float:
     share = np.cumsum(counts)[:-1] / counts.sum()
     bounds = np.concatenate([edges[:1], edges, edges[-1:]])
     return float(np.interp(0.5, share, bounds[: len(share)]))
-
-
-def percent(share: float) -> str:
-    """Return a share as a person would write it."""
-    if 0 < share < 0.001:
-        return "< 0.1 %"
-    digits = 0 if share >= 0.1 or share == 0 else 1
-    return f"{100 * share:.{digits}f} %"

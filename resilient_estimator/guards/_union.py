@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator.exceptions import parameter_error
+from resilient_estimator._listed import ListedParts
 from resilient_estimator.guards._base import Mask
 from resilient_estimator.guards._outlier import as_guard
 from resilient_estimator.protocols import Guard
 
 
-class GuardUnion(BaseEstimator):
+class GuardUnion(ListedParts):
     """Flag what any of several guards flags.
 
     Parameters
@@ -39,6 +37,8 @@ class GuardUnion(BaseEstimator):
     array([ True])
     """
 
+    _listed = "guards"
+
     def __init__(self, guards: Sequence[Any]) -> None:
         self.guards = guards
 
@@ -57,9 +57,7 @@ class GuardUnion(BaseEstimator):
         self : GuardUnion
             The fitted guard.
         """
-        if not isinstance(self.guards, Sequence) or isinstance(self.guards, str):
-            expected = "a list of guards"
-            raise TypeError(parameter_error(self, "guards", expected, self.guards))
+        self._check_list()
         self.guards_: list[Guard] = [as_guard(guard) for guard in self.guards]
         for guard in self.guards_:
             guard.fit(X, y)
@@ -114,42 +112,3 @@ class GuardUnion(BaseEstimator):
             for reason, columns in explain(X).items() if explain else ():
                 counts.setdefault(reason, {}).update(columns)
         return counts
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002
-        """Return the parameters, with those of the guards if `deep`."""
-        params: dict[str, Any] = super().get_params(deep=False)
-        if deep and isinstance(self.guards, Sequence):
-            for name, guard in zip(self._names(), self.guards, strict=True):
-                params[name] = guard
-                nested = guard.get_params() if hasattr(guard, "get_params") else {}
-                params |= {f"{name}__{key}": value for key, value in nested.items()}
-        return params
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters; the name of a guard replaces that guard.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters as `get_params` names them.
-
-        Returns
-        -------
-        self : GuardUnion
-            This guard.
-        """
-        if "guards" in params:
-            super().set_params(guards=params.pop("guards"))
-        replaced = dict(zip(self._names(), self.guards, strict=True))
-        if replaced.keys() & params.keys():
-            self.guards = [params.pop(name, old) for name, old in replaced.items()]
-        return super().set_params(**params)  # type: ignore[no-any-return]
-
-    def _names(self) -> list[str]:
-        plain = [type(guard).__name__.lower() for guard in self.guards]
-        total, seen = Counter(plain), Counter[str]()
-        names = []
-        for name in plain:
-            seen[name] += 1
-            names.append(f"{name}-{seen[name]}" if total[name] > 1 else name)
-        return names

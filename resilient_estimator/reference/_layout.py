@@ -1,25 +1,24 @@
-"""What `fit` remembers of the training data: integer counts over fixed cells.
-
-A `Layout` is the fixed cells of every column, a `Profile` the counts of one batch over
-them, a `Reference` the layout together with the profile of the training rows.
-"""
+"""Fixed cells of every column, and counts of one batch over them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from resilient_estimator._cells import (
-    MAX_CELLS,
-    Cells,
-    Counts,
-    cells_from_dict,
-    learn_cells,
-)
-from resilient_estimator._columns import Table, column_names, read_table
+from resilient_estimator._cells import Cells, Counts, cells_from_dict
+from resilient_estimator._columns import Table, read_table
+from resilient_estimator._counting import Counter
+from resilient_estimator._scores import PairScores
+
+Flags = Mapping[str, NDArray[np.bool_]]
+
+FORMAT = 2
+N_FLAG_CELLS = 2  # clear, flagged
 
 
 class Layout:
@@ -31,13 +30,20 @@ class Layout:
         One per column.
     named : bool
         Whether the reference had column names of its own.
+    outputs : list of NumericCells or CategoryCells, default=()
+        One per column of what the model says about the rows.
+    flags : list of str, default=()
+        Reasons for which a guard may flag a row.
+    pairs : PairScores, default=None
+        Columns whose products are counted.
 
     Attributes
     ----------
     layout_id : str
         Fingerprint of the layout's canonical JSON.
-    offsets : ndarray of int of shape (n_features + 1,)
-        Where the cells of each column start in a profile's counts.
+    offsets : ndarray of int of shape (n_columns + 1,)
+        Where the cells of each column start in a profile's counts: features, outputs,
+        then two cells for each flag, clear and flagged. Products of pairs come last.
 
     Examples
     --------
@@ -49,10 +55,22 @@ class Layout:
     True
     """
 
-    def __init__(self, cells: list[Cells], *, named: bool) -> None:
-        self.cells = cells
+    def __init__(
+        self,
+        cells: Sequence[Cells],
+        *,
+        named: bool,
+        outputs: Sequence[Cells] = (),
+        flags: Sequence[str] = (),
+        pairs: PairScores | None = None,
+    ) -> None:
+        self.cells = list(cells)
         self.named = named
-        self.offsets = np.cumsum([0, *(c.n_cells for c in cells)])
+        self.outputs = list(outputs)
+        self.flags = list(flags)
+        self.pairs = pairs if pairs is not None else PairScores([], [])
+        sizes = [c.n_cells for c in (*self.cells, *self.outputs)]
+        self.offsets = np.cumsum([0, *sizes, *[N_FLAG_CELLS] * len(self.flags)])
         self.layout_id = sha256(self.to_json().encode()).hexdigest()[:16]
 
     @property
@@ -60,27 +78,64 @@ class Layout:
         """Names of the columns."""
         return [cells.name for cells in self.cells]
 
-    def profile(self, X: Any) -> Profile:
+    def profile(
+        self, X: Any, *, outputs: Table | None = None, flags: Flags | None = None
+    ) -> Profile:
         """Count a batch over the cells.
 
         Columns that `X` lacks are counted nowhere: their cells are all zero.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            The batch.
+        outputs : Table, default=None
+            What the model says about the rows that it answers.
+        flags : dict of str to ndarray of bool of shape (n_samples,), default=None
+            Which rows a guard flags.
 
         Raises
         ------
         ValueError
             If `X` is not a table, or has no names and another number of columns.
         """
-        counts = np.zeros(self.offsets[-1], dtype=np.int64)
+        counts = np.zeros(self.offsets[-1] + self.pairs.n_products, dtype=np.int64)
         table = read_table(X)
-        if not self.cells:
-            return Profile(self.layout_id, 0, counts)
-        table = self._check(X, table)
-        positions = table.positions(self.names, named=self.named)
-        for i, (cells, position) in enumerate(zip(self.cells, positions, strict=True)):
-            if position is not None:
-                start, stop = self.offsets[i : i + 2]
-                counts[start:stop] = cells.count(table, position)
-        return Profile(self.layout_id, table.shape[0], counts)
+        n_samples = rows_of(outputs, flags)
+        if self.cells:
+            table = self._check(X, table)
+            n_samples = table.shape[0]
+            positions = table.positions(self.names, named=self.named)
+            self.row_counter.count(table, positions, counts)
+        if outputs is not None:
+            for i, cells in enumerate(self.outputs):
+                counts[self._span(len(self.cells) + i)] = cells.count(outputs, i)
+        if flags is not None:
+            self.count_flags(flags, counts)
+        return Profile(self.layout_id, n_samples, counts)
+
+    def count_flags(self, flags: Flags, counts: Counts) -> None:
+        """Write the clear and the flagged rows of each reason into counts."""
+        first = len(self.cells) + len(self.outputs)
+        for i, reason in enumerate(self.flags):
+            mask = flags.get(reason)
+            if mask is not None:
+                n_flagged = int(np.count_nonzero(mask))
+                counts[self._span(first + i)] = len(mask) - n_flagged, n_flagged
+
+    def _span(self, column: int) -> slice:
+        return slice(*self.offsets[column : column + 2].tolist())
+
+    @property
+    def row_counter(self) -> Counter:
+        """How columns are counted; made when it is needed, and never stored."""
+        if "_counter" not in vars(self):
+            offsets = self.offsets[: len(self.cells) + 1]
+            self._counter = Counter(self.cells, offsets, self.pairs)
+        return self._counter
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "_counter"}
 
     def _check(self, X: Any, table: Table | None) -> Table:
         if table is None:
@@ -100,15 +155,33 @@ class Layout:
 
     def to_json(self) -> str:
         """Return the layout as canonical JSON."""
-        columns = [cells.to_dict() for cells in self.cells]
-        state = {"format": 1, "named": self.named, "columns": columns}
+        state = {
+            "format": FORMAT,
+            "named": self.named,
+            "columns": [cells.to_dict() for cells in self.cells],
+            "outputs": [cells.to_dict() for cells in self.outputs],
+            "flags": self.flags,
+            "pairs": self.pairs.columns,
+            "scores": [each.tolist() for each in self.pairs.scores],
+        }
         return json.dumps(state, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Return the layout that `to_json` wrote."""
         state = json.loads(text)
-        return cls([cells_from_dict(c) for c in state["columns"]], named=state["named"])
+        if state.get("format") != FORMAT:
+            raise ValueError(
+                f"Expected a layout of format {FORMAT}. Got {state.get('format')!r}."
+            )
+        scores = [np.array(each, dtype=np.int8) for each in state["scores"]]
+        return cls(
+            [cells_from_dict(c) for c in state["columns"]],
+            named=state["named"],
+            outputs=[cells_from_dict(c) for c in state["outputs"]],
+            flags=state["flags"],
+            pairs=PairScores(state["pairs"], scores),
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Layout) and self.layout_id == other.layout_id
@@ -186,78 +259,8 @@ class Profile:
         return f"Profile({self.n_samples} rows, {len(self.counts)} cells)"
 
 
-class Reference:
-    """What `fit` remembers: the layout and the profile of the training rows.
-
-    Parameters
-    ----------
-    layout : Layout
-        The cells.
-    profile : Profile
-        Counts of the training rows.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from resilient_estimator.reference import Reference
-    >>> reference = Reference.learn(np.arange(100.0).reshape(-1, 1))
-    >>> reference.profile.n_samples
-    100
-    >>> Reference.from_json(reference.to_json()) == reference
-    True
-    """
-
-    def __init__(self, layout: Layout, profile: Profile) -> None:
-        self.layout = layout
-        self.profile = profile
-
-    @classmethod
-    def learn(cls, X: Any, *, max_cells: int = MAX_CELLS, min_count: int = 10) -> Self:
-        """Choose the cells from reference rows, and count the rows.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            The reference. What is not a table gives a layout without columns.
-        max_cells : int, default=1024
-            Most bins or labels of one column.
-        min_count : int, default=10
-            Fewest rows for which a label is stored as text.
-        """
-        table = read_table(X)
-        if table is None:
-            layout = Layout([], named=False)
-            return cls(layout, layout.profile(X))
-        learnt = [
-            learn_cells(name, table, index, max_cells, min_count)
-            for index, name in enumerate(column_names(table))
-        ]
-        layout = Layout([cells for cells, _ in learnt], named=table.names is not None)
-        counts = np.concatenate([[], *(counts for _, counts in learnt)])
-        profile = Profile(layout.layout_id, table.shape[0], counts.astype(np.int64))
-        return cls(layout, profile)
-
-    def to_json(self) -> str:
-        """Return the reference as JSON."""
-        parts = {"layout": self.layout.to_json(), "profile": self.profile.to_json()}
-        return json.dumps(parts)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return the reference that `to_json` wrote."""
-        parts = json.loads(text)
-        layout = Layout.from_json(parts["layout"])
-        return cls(layout, Profile.from_json(parts["profile"]))
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Reference)
-            and self.layout == other.layout
-            and self.profile == other.profile
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.layout, self.profile))
-
-    def __repr__(self) -> str:
-        return f"Reference({self.profile.n_samples} rows, {self.layout!r})"
+def rows_of(outputs: Table | None, flags: Flags | None) -> int:
+    """Return the number of rows of a batch that has no columns to compare."""
+    if outputs is not None:
+        return outputs.shape[0]
+    return max((len(mask) for mask in (flags or {}).values()), default=0)

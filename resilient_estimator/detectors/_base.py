@@ -1,0 +1,124 @@
+"""What all detectors that work from counts have in common."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from resilient_estimator.detectors._findings import Findings, Rules, judge
+from resilient_estimator.drift import Drift
+from resilient_estimator.exceptions import is_number, parameter_error
+from resilient_estimator.reference import Profile, Reference
+
+
+class CountDetector(BaseEstimator):
+    """A detector that compares counts of a batch with counts of the reference.
+
+    A subclass says in `_find` what it looks at. How it prepares the reference for that
+    is kept in `_prepared`, made when it is needed and never stored.
+    """
+
+    alpha: float
+    min_severity: float
+    max_severity: float
+    reference_: Reference
+    _prepared: Any
+
+    def fit_reference(self, reference: Reference) -> Self:
+        """Use counts that were made already.
+
+        Parameters
+        ----------
+        reference : Reference
+            Layout and profile of the training rows.
+
+        Returns
+        -------
+        self : detector
+            The fitted detector.
+        """
+        self._check_parameters()
+        self.reference_ = reference
+        self._prepared = None
+        return self
+
+    def compare(self, X: Any) -> Drift:
+        """Compare a batch with the training rows.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, data frame or Profile
+            The batch, or the counts of it.
+
+        Returns
+        -------
+        drift : Drift
+            One verdict per column and one for the batch.
+
+        Raises
+        ------
+        ValueError
+            If `X` is not a table or has another number of columns, or is a profile over
+            another layout.
+        """
+        check_is_fitted(self)
+        profile = X if isinstance(X, Profile) else self._profile(X)
+        families = self.find(profile)
+        n_reference = self.reference_.profile.n_samples
+        weights = [1.0] * len(families)
+        return judge(families, weights, self.rules, n_reference, profile.n_samples)
+
+    def find(self, profile: Profile) -> list[Findings]:
+        """Return what the tests find in a profile, before any correction."""
+        layout_id = self.reference_.layout.layout_id
+        if profile.layout_id != layout_id:
+            raise ValueError(
+                f"The profile was counted over the layout {profile.layout_id!r}, but "
+                f"this detector's layout is {layout_id!r}."
+            )
+        if getattr(self, "_prepared", None) is None:
+            self._prepared = self._prepare()
+        return self._find(profile)
+
+    @property
+    def rules(self) -> Rules:
+        """Limits of what is real, material, or ruled out."""
+        return Rules(self.alpha, self.min_severity, self.max_severity)
+
+    def _profile(self, X: Any) -> Profile:
+        return self.reference_.layout.profile(X)
+
+    def _prepare(self) -> Any:
+        raise NotImplementedError
+
+    def _find(self, profile: Profile) -> list[Findings]:
+        raise NotImplementedError
+
+    def _inflation(self, columns: slice) -> NDArray[np.float64]:
+        """Return the correlation times of some columns; 1 if rows are independent."""
+        layout, times = self.reference_.layout, self.reference_.correlation_times
+        n_columns = len(layout.cells) + len(layout.outputs)
+        return (np.ones(n_columns) if times is None else times)[columns]
+
+    def _check_parameters(self) -> None:
+        check_open_share(self, "alpha", self.alpha)
+        for name in ("min_severity", "max_severity"):
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value <= 1:
+                expected = "a float in the range [0, 1]"
+                raise ValueError(parameter_error(self, name, expected, value))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {key: value for key, value in state.items() if key != "_prepared"}
+
+
+def check_open_share(owner: Any, name: str, value: Any) -> None:
+    """Raise a ValueError unless a parameter is strictly between 0 and 1."""
+    if not is_number(value) or not 0 < value < 1:
+        expected = "a float in the range (0, 1)"
+        raise ValueError(parameter_error(owner, name, expected, value))

@@ -1,0 +1,198 @@
+"""Several detectors as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from resilient_estimator._listed import ListedParts
+from resilient_estimator.detectors._base import CountDetector, check_open_share
+from resilient_estimator.detectors._findings import Findings, Rules, judge
+from resilient_estimator.drift import DRIFTED, FEATURES, TOO_FEW, Drift
+from resilient_estimator.exceptions import parameter_error
+from resilient_estimator.reference import Profile, Reference
+
+
+class DetectorUnion(ListedParts):
+    """Judge a batch by several detectors together.
+
+    Each detector is a family of tests, or two. The batch has drifted at level `alpha`
+    if that of any family says so after Bonferroni's correction for their number, so
+    more detectors do not mean more false alarms.
+
+    Parameters
+    ----------
+    detectors : list of detectors
+        Their nested parameters are reached by the lower-case name of the class:
+        ``featuredrift__test``. What each of them calls material is its own; their
+        `alpha` is that of the bands only.
+    weights : list of float, default=None
+        Shares of `alpha`, one per detector, in any unit. None: equal ones.
+    alpha : float, default=0.05
+        Chance of a false alarm for a batch, over all detectors together.
+
+    Attributes
+    ----------
+    detectors_ : list of detectors
+        The fitted detectors.
+    reference_ : Reference
+        Counts of the training rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from resilient_estimator import DependenceDrift, DetectorUnion, FeatureDrift
+    >>> rng = np.random.default_rng(0)
+    >>> detector = DetectorUnion([FeatureDrift(), DependenceDrift()])
+    >>> detector = detector.fit(rng.normal(size=(2000, 2)))
+    >>> x = rng.normal(size=500)
+    >>> drift = detector.compare(np.column_stack([x, x]))
+    >>> [name for name, each in zip(drift.features, drift.drifted) if each]
+    ['correlations of columns']
+    """
+
+    _listed = "detectors"
+
+    def __init__(
+        self,
+        detectors: Sequence[Any],
+        *,
+        weights: Sequence[float] | None = None,
+        alpha: float = 0.05,
+    ) -> None:
+        self.detectors = detectors
+        self.weights = weights
+        self.alpha = alpha
+
+    @property
+    def time_ordered(self) -> bool:
+        """Whether any detector takes the training rows to be in the order of time."""
+        return any(getattr(d, "time_ordered", False) for d in self._parts())
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Summarise training rows.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,), default=None
+            Targets, for detectors that use them.
+
+        Returns
+        -------
+        self : DetectorUnion
+            The fitted detector.
+        """
+        reference = Reference.learn(X, pairs=True, time_ordered=self.time_ordered)
+        return self.fit_reference(reference, X, y)
+
+    def fit_reference(self, reference: Reference, X: Any = None, y: Any = None) -> Self:
+        """Use counts that were made already; other detectors are fitted to the rows.
+
+        Parameters
+        ----------
+        reference : Reference
+            Layout and profile of the training rows.
+        X, y : array-like, default=None
+            The rows, for detectors that do not work from counts.
+
+        Returns
+        -------
+        self : DetectorUnion
+            The fitted detector.
+        """
+        self._check_parameters()
+        detectors = [clone(each, safe=False) for each in self.detectors]
+        self.detectors_ = [
+            each.fit_reference(reference)
+            if isinstance(each, CountDetector)
+            else each.fit(X, y)
+            for each in detectors
+        ]
+        self.reference_ = reference
+        return self
+
+    def compare(self, X: Any, *, profile: Profile | None = None) -> Drift:
+        """Compare a batch with the training rows.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix, data frame or Profile
+            The batch, or the counts of it if all detectors work from counts.
+        profile : Profile, default=None
+            Counts of the batch, where they were made already.
+
+        Returns
+        -------
+        drift : Drift
+            The entries of all detectors, and one verdict for the batch.
+        """
+        check_is_fitted(self)
+        if profile is None:
+            is_profile = isinstance(X, Profile)
+            profile = X if is_profile else self.reference_.layout.profile(X)
+        weights = self.weights or [1.0] * len(self.detectors_)
+        families: list[Findings] = []
+        shares: list[float] = []
+        for detector, weight in zip(self.detectors_, weights, strict=True):
+            found = _find(detector, X, profile)
+            families += found
+            shares += [weight / max(len(found), 1)] * len(found)
+        n_reference = self.reference_.profile.n_samples
+        return judge(families, shares, self._rules(), n_reference, profile.n_samples)
+
+    def _rules(self) -> Rules:
+        limits = [d.rules for d in self.detectors_ if isinstance(d, CountDetector)]
+        least = min((each.min_severity for each in limits), default=0.04)
+        most = max((each.max_severity for each in limits), default=0.20)
+        return Rules(self.alpha, least, most)
+
+    def _check_parameters(self) -> None:
+        self._check_list()
+        check_open_share(self, "alpha", self.alpha)
+        for each in self.detectors:
+            if not hasattr(each, "compare") or isinstance(each, type):
+                expected = "a list of objects with 'fit' and 'compare'"
+                raise TypeError(parameter_error(self, "detectors", expected, each))
+        if self.weights is None:
+            return
+        fits = len(self.weights) == len(self.detectors) and min(self.weights) > 0
+        if not fits:
+            expected = "None or one positive number per detector"
+            raise ValueError(parameter_error(self, "weights", expected, self.weights))
+
+
+def _find(detector: Any, X: Any, profile: Profile) -> list[Findings]:
+    """Return the findings of a detector; those of a third party come as a family."""
+    if isinstance(detector, CountDetector):
+        return detector.find(profile)
+    if isinstance(X, Profile):
+        raise TypeError(
+            f"{type(detector).__name__} does not work from counts: give 'compare' the "
+            "rows, not their profile."
+        )
+    return [_as_findings(detector.compare(X))]
+
+
+def _as_findings(drift: Drift) -> Findings:
+    n_entries = len(drift.features)
+    uppers = np.ones(n_entries) if drift.uppers is None else drift.uppers
+    surged = drift.surged
+    calm = (verdict if verdict != DRIFTED else TOO_FEW for verdict in drift.verdicts)
+    return Findings(
+        part=drift.parts[0] if drift.parts else FEATURES,
+        features=drift.features,
+        statistics=drift.statistics,
+        pvalues=drift.pvalues,
+        severities=drift.severities,
+        uppers=uppers,
+        surged=np.zeros(n_entries, bool) if surged is None else surged,
+        fixed=tuple(calm),
+        describe=lambda i: drift.changes[i],
+        pvalue=drift.pvalue,
+    )
