@@ -2,11 +2,13 @@
 
     python benchmarks/power.py [--reps 400] [--quick] [--jobs 2]
 
-Eight correlated normal numbers, one column of 6 labels and one of 20. "reported" is the
-share of batches in which the changed column is reported as drifted (real and material),
-"p < .05" the share in which its corrected p-value alone says so, and "KS" the
-share in which `scipy.stats.ks_2samp` on that column does, with Bonferroni's
-correction for ten columns (labels and missing values as their codes, as 0 and 1).
+Eight correlated normal numbers, one column of 6 labels and one of 21. "batch" is the
+share of batches that are reported as drifted (real and material), "column" the share in
+which the changed column is named, and "p < .05" the share in which the p-value of the
+batch alone says so: by `FeatureDrift`, and by `DetectorUnion`, which also looks at how
+columns depend on one another. "KS" is the share in which `scipy.stats.ks_2samp` on the
+changed column finds it, with Bonferroni's correction for ten columns (labels and
+missing values as their codes, as 0 and 1).
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy import stats
 
-from resilient_estimator import FeatureDrift
+from resilient_estimator import DetectorUnion, FeatureDrift
 
+VERY_RARE = "very rare"
 SIZES = ((5000, 200), (1000, 1000))
+DETECTORS = {"FeatureDrift": FeatureDrift, "DetectorUnion": DetectorUnion}
 
 
 def nothing(X: pd.DataFrame, rng: np.random.Generator) -> None:
@@ -41,8 +45,18 @@ def widen(X: pd.DataFrame, rng: np.random.Generator) -> None:  # noqa: ARG001
 
 
 def more_of_a_rare_label(X: pd.DataFrame, rng: np.random.Generator) -> None:
-    """Turn 5 % of the rows into the rarest of 20 labels, which had 1.4 %."""
-    X.loc[rng.random(len(X)) < 0.05, "c20"] = X["c20"].cat.categories[-1]
+    """Turn 5 % of the rows into a label that 1.4 % had before."""
+    X.loc[rng.random(len(X)) < 0.05, "c20"] = X["c20"].cat.categories[19]
+
+
+def more_of_a_very_rare_label(X: pd.DataFrame, rng: np.random.Generator) -> None:
+    """Turn 5 % of the rows into a label that .5 % had before."""
+    X.loc[rng.random(len(X)) < 0.05, "c20"] = VERY_RARE
+
+
+def unlink(X: pd.DataFrame, rng: np.random.Generator) -> None:
+    """Shuffle one of the correlated columns: each by itself stays as it was."""
+    X["x0"] = rng.permutation(X["x0"].to_numpy())
 
 
 def lose_values(X: pd.DataFrame, rng: np.random.Generator) -> None:
@@ -54,8 +68,10 @@ CHANGES: dict[str, tuple[str, Callable[..., None]]] = {
     "nothing": ("x0", nothing),
     "mean + .2 sd": ("x0", shift),
     "sd x 1.3": ("x0", widen),
-    "rare label + 5 points": ("c20", more_of_a_rare_label),
+    "label 1.4 % + 5 points": ("c20", more_of_a_rare_label),
+    "label .5 % + 5 points": ("c20", more_of_a_very_rare_label),
     "missing 0 -> 3 %": ("x0", lose_values),
+    "correlation only": ("x0", unlink),
 }
 
 
@@ -63,6 +79,14 @@ def codes(column: pd.Series) -> NDArray[np.float64]:
     """Return labels as their codes and other values as they are."""
     values = column.cat.codes if hasattr(column, "cat") else column
     return values.to_numpy(dtype=float)
+
+
+def world(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    """Draw the ten columns; .5 % of the rows have a label of their own."""
+    X = correlated(rng, n)
+    X["c20"] = X["c20"].cat.add_categories([VERY_RARE])
+    X.loc[rng.random(n) < 0.005, "c20"] = VERY_RARE
+    return X
 
 
 def bonferroni_ks(reference: pd.Series, batch: pd.Series) -> bool:
@@ -74,19 +98,37 @@ def bonferroni_ks(reference: pd.Series, batch: pd.Series) -> bool:
     return bool(min(tests) < ALPHA / 10 / len(tests))
 
 
-def found(change: str, m: int, n: int, seed: int) -> tuple[bool, bool, bool]:
-    """Return whether one change was reported, significant, and found by KS."""
+def found(change: str, m: int, n: int, seed: int) -> list[bool]:
+    """Return by each detector [batch, column reported, p < alpha], and by KS."""
     rng = np.random.default_rng([seed, m, n])
-    reference, batch = correlated(rng, m), correlated(rng, n)
+    reference, batch = world(rng, m), world(rng, n)
     name, apply = CHANGES[change]
     apply(batch, rng)
-    drift = FeatureDrift(alpha=ALPHA).fit(reference).compare(batch)
-    column = drift.features.index(name)
-    return (
-        bool(drift.drifted[column]),
-        bool(drift.pvalues[column] < ALPHA),
-        bonferroni_ks(reference[name], batch[name]),
-    )
+    result: list[bool] = []
+    for kind in DETECTORS.values():
+        drift = kind(alpha=ALPHA).fit(reference).compare(batch)
+        column = drift.features.index(name)
+        result += [drift.detected, drift.drifted[column], drift.pvalue < ALPHA]
+    return [*result, bonferroni_ks(reference[name], batch[name])]
+
+
+def irrelevant(seed: int) -> list[bool]:
+    """Return what is found where all numbers moved by .02 standard deviations."""
+    rng = np.random.default_rng([seed, 50_000])
+    reference, batch = world(rng, 50_000), world(rng, 50_000)
+    batch.iloc[:, :8] += 0.02
+    result: list[bool] = []
+    for kind in DETECTORS.values():
+        drift = kind(alpha=ALPHA).fit(reference).compare(batch)
+        result += [drift.detected, bool(drift.drifted[0]), drift.pvalue < ALPHA]
+    return [*result, bonferroni_ks(reference["x0"], batch["x0"])]
+
+
+def print_row(sizes: str, change: str, runs: list[list[bool]]) -> None:
+    """Print the shares of the runs."""
+    shares = np.mean(runs, axis=0)
+    cells = "".join(f"{share:9.3f}" for share in shares)
+    print(f"{sizes:>11}  {change:23}{cells}", flush=True)
 
 
 def main() -> None:
@@ -98,14 +140,16 @@ def main() -> None:
     options = parser.parse_args()
     reps = 20 if options.quick else options.reps
     print(f"{reps} repetitions, standard error at most {0.5 / np.sqrt(reps):.3f}")
-    print(f"{'sizes':>10}  {'change':22} {'reported':>9} {'p < .05':>9} {'KS':>9}")
+    print(f"{'':36}" + "".join(f"{name:^27}" for name in DETECTORS))
+    heads = ["batch", "column", "p < .05"] * len(DETECTORS) + ["KS"]
+    print(f"{'sizes':>11}  {'change':23}" + "".join(f"{h:>9}" for h in heads))
+    parallel = Parallel(n_jobs=options.jobs)
     for m, n in SIZES:
         for change in CHANGES:
-            runs = Parallel(n_jobs=options.jobs)(
-                delayed(found)(change, m, n, seed) for seed in range(reps)
-            )
-            cells = "".join(f"{share:10.3f}" for share in np.mean(runs, axis=0))
-            print(f"{m:>5}/{n:<4}  {change:22}{cells}", flush=True)
+            runs = parallel(delayed(found)(change, m, n, i) for i in range(reps))
+            print_row(f"{m}/{n}", change, runs)
+    runs = parallel(delayed(irrelevant)(i) for i in range(max(reps // 4, 5)))
+    print_row("50000/50000", "all + .02 sd", runs)
 
 
 if __name__ == "__main__":

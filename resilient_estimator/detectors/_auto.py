@@ -7,17 +7,10 @@ from typing import Any
 from sklearn.base import clone
 
 from resilient_estimator.detectors._base import CountDetector
-from resilient_estimator.detectors._dependence_drift import DependenceDrift
-from resilient_estimator.detectors._feature_drift import FeatureDrift
-from resilient_estimator.detectors._flag_drift import FlagDrift
-from resilient_estimator.detectors._output_drift import OutputDrift
 from resilient_estimator.detectors._union import DetectorUnion
 from resilient_estimator.exceptions import parameter_error
 from resilient_estimator.protocols import Detector
 from resilient_estimator.reference import Reference
-
-# Most of alpha stays with the columns, which most changes touch.
-AUTO = (FeatureDrift, 6.0), (OutputDrift, 2.0), (DependenceDrift, 2.0), (FlagDrift, 0.5)
 
 
 def make_detector(detector: Any) -> Any:
@@ -31,8 +24,7 @@ def make_detector(detector: Any) -> Any:
     if detector is None:
         return None
     if isinstance(detector, str) and detector == "auto":
-        weights = [weight for _, weight in AUTO]
-        return DetectorUnion([kind() for kind, _ in AUTO], weights=weights)
+        return DetectorUnion()
     if isinstance(detector, (list, tuple)):
         return DetectorUnion(list(detector))
     if not hasattr(detector, "compare") or isinstance(detector, type):

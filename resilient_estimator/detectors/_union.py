@@ -11,10 +11,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from resilient_estimator._listed import ListedParts
 from resilient_estimator.detectors._base import CountDetector, check_open_share
+from resilient_estimator.detectors._dependence_drift import DependenceDrift
+from resilient_estimator.detectors._feature_drift import FeatureDrift
 from resilient_estimator.detectors._findings import Findings, Rules, judge
+from resilient_estimator.detectors._flag_drift import FlagDrift
+from resilient_estimator.detectors._output_drift import OutputDrift
 from resilient_estimator.drift import DRIFTED, FEATURES, TOO_FEW, Drift
 from resilient_estimator.exceptions import parameter_error
 from resilient_estimator.reference import Profile, Reference
+
+# Most of alpha stays with the columns, which most changes touch.
+DEFAULT = (
+    (FeatureDrift, 6.0),
+    (OutputDrift, 2.0),
+    (DependenceDrift, 2.0),
+    (FlagDrift, 0.5),
+)
 
 
 class DetectorUnion(ListedParts):
@@ -26,12 +38,15 @@ class DetectorUnion(ListedParts):
 
     Parameters
     ----------
-    detectors : list of detectors
-        Their nested parameters are reached by the lower-case name of the class:
+    detectors : list of detectors, default=None
+        None: `FeatureDrift`, `OutputDrift`, `DependenceDrift` and `FlagDrift`, with
+        most of `alpha` for the first: what ``detector="auto"`` means. Nested parameters
+        of a list are reached by the lower-case name of the class, such as
         ``featuredrift__test``. What each of them calls material is its own; their
         `alpha` is that of the bands only.
     weights : list of float, default=None
-        Shares of `alpha`, one per detector, in any unit. None: equal ones.
+        Shares of `alpha`, one per detector, in any unit. None: equal ones, or those of
+        the default.
     alpha : float, default=0.05
         Chance of a false alarm for a batch, over all detectors together.
 
@@ -59,7 +74,7 @@ class DetectorUnion(ListedParts):
 
     def __init__(
         self,
-        detectors: Sequence[Any],
+        detectors: Sequence[Any] | None = None,
         *,
         weights: Sequence[float] | None = None,
         alpha: float = 0.05,
@@ -67,6 +82,19 @@ class DetectorUnion(ListedParts):
         self.detectors = detectors
         self.weights = weights
         self.alpha = alpha
+
+    def _chosen(self) -> list[Any]:
+        """Return the detectors, by default new ones."""
+        if self.detectors is None:
+            return [kind() for kind, _ in DEFAULT]
+        return list(self.detectors)
+
+    def _shares(self) -> list[float]:
+        if self.weights is not None:
+            return list(self.weights)
+        if self.detectors is None:
+            return [weight for _, weight in DEFAULT]
+        return [1.0] * len(self.detectors)
 
     @property
     def time_ordered(self) -> bool:
@@ -107,7 +135,7 @@ class DetectorUnion(ListedParts):
             The fitted detector.
         """
         self._check_parameters()
-        detectors = [clone(each, safe=False) for each in self.detectors]
+        detectors = [clone(each, safe=False) for each in self._chosen()]
         self.detectors_ = [
             each.fit_reference(reference)
             if isinstance(each, CountDetector)
@@ -136,10 +164,9 @@ class DetectorUnion(ListedParts):
         if profile is None:
             is_profile = isinstance(X, Profile)
             profile = X if is_profile else self.reference_.layout.profile(X)
-        weights = self.weights or [1.0] * len(self.detectors_)
         families: list[Findings] = []
         shares: list[float] = []
-        for detector, weight in zip(self.detectors_, weights, strict=True):
+        for detector, weight in zip(self.detectors_, self._shares(), strict=True):
             found = _find(detector, X, profile)
             families += found
             shares += [weight / max(len(found), 1)] * len(found)
@@ -153,15 +180,16 @@ class DetectorUnion(ListedParts):
         return Rules(self.alpha, least, most)
 
     def _check_parameters(self) -> None:
-        self._check_list()
+        if self.detectors is not None:
+            self._check_list()
         check_open_share(self, "alpha", self.alpha)
-        for each in self.detectors:
+        for each in self._chosen():
             if not hasattr(each, "compare") or isinstance(each, type):
                 expected = "a list of objects with 'fit' and 'compare'"
                 raise TypeError(parameter_error(self, "detectors", expected, each))
         if self.weights is None:
             return
-        fits = len(self.weights) == len(self.detectors) and min(self.weights) > 0
+        fits = len(self.weights) == len(self._chosen()) and min(self.weights) > 0
         if not fits:
             expected = "None or one positive number per detector"
             raise ValueError(parameter_error(self, "weights", expected, self.weights))

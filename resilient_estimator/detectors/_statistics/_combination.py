@@ -34,8 +34,8 @@ def cauchy(pvalues: Floats, weights: Any = None) -> Any:
     """Cauchy combination along the last axis (Liu, Xie 2020); NaN is left out.
 
     ``T = sum_j w_j tan((1/2 - p_j) pi)`` is nearly a Cauchy variable in its tail,
-    however the p-values depend on one another. They are clipped at .95: the p-value of 1 that a
-    discrete test gives would outweigh any other.
+    however the p-values depend on one another. They are clipped at .95: the p-value of
+    1 that a discrete test gives would outweigh any other.
 
     Examples
     --------
