@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,24 +104,26 @@ def _split(
     """Return train and test rows of each fold; none where rows cannot be split."""
     if cv is None:
         return []
-    if not isinstance(cv, Integral) or isinstance(cv, bool):
-        if hasattr(cv, "split"):
-            return list(cv.split(X, y, **split_params))
-        try:
-            return [(np.asarray(train), np.asarray(test)) for train, test in cv]
-        except (TypeError, ValueError) as error:
-            expected = "an int of at least 2, a splitter, an iterable of splits or None"
-            message = parameter_error("ResilientEstimator", "cv", expected, cv)
-            raise TypeError(message) from error
-    if cv < 2:
+    if isinstance(cv, (int, np.integer)) and cv >= 2:
+        return _split_evenly(int(cv), estimator, X, y)
+    if hasattr(cv, "split") and not isinstance(cv, str):
+        return list(cv.split(X, y, **split_params))
+    try:
+        return [(np.asarray(train), np.asarray(test)) for train, test in cv]
+    except (TypeError, ValueError) as error:
         expected = "an int of at least 2, a splitter, an iterable of splits or None"
-        raise ValueError(parameter_error("ResilientEstimator", "cv", expected, cv))
+        message = parameter_error("ResilientEstimator", "cv", expected, cv)
+        raise ValueError(message) from error
+
+
+def _split_evenly(cv: int, estimator: Any, X: Any, y: Any) -> list[Split]:
+    """Stratify by classes; blocks of successive rows for regressors."""
     target = np.asarray(y)
     n_samples = count_rows(X)
     if is_classifier(estimator) and target.ndim == 1:
         classes, counts = np.unique(target, return_inverse=True, return_counts=True)[1:]
-        return _split_classes(int(cv), classes, counts)
-    n_folds = min(int(cv), n_samples)
+        return _split_classes(cv, classes, counts)
+    n_folds = min(cv, n_samples)
     return [] if n_folds < 2 else list(KFold(n_folds).split(np.zeros(n_samples)))
 
 

@@ -91,6 +91,8 @@ class Drift:
         one row in fifty: material whatever the severity.
     batch_pvalue : float, default=None
         p-value of the whole batch. None: the smallest of the columns.
+    batch_drifted : bool, default=False
+        Whether the batch differs really and materially, even if no column can be named.
     """
 
     features: tuple[str, ...]
@@ -107,6 +109,7 @@ class Drift:
     uppers: NDArray[np.float64] | None = None
     surged: NDArray[np.bool_] | None = None
     batch_pvalue: float | None = None
+    batch_drifted: bool = False
 
     def of(self, part: str) -> NDArray[np.intp]:
         """Return the positions of the entries of a part: ndarray of int."""
@@ -124,11 +127,7 @@ class Drift:
 
         It can be spread over so many columns that none of them can be named.
         """
-        material = self.severities >= self.min_severity
-        if self.surged is not None:
-            material = material | self.surged
-        real = self.pvalue < self.alpha
-        return bool(self.drifted.any() or (real and material.any()))
+        return bool(self.drifted.any() or self.batch_drifted)
 
     @property
     def pvalue(self) -> float:

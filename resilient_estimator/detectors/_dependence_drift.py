@@ -235,7 +235,9 @@ def shifts_given_others(
     own = np.einsum("ij,jk,ki->i", inverse, correlation, inverse)
     free = m + n - 1 - n_columns
     shift = moved / np.sqrt(np.maximum(own, 1e-12))
-    variance = np.full(n_columns, (1 / m + 1 / n) * (m + n - 2) / free)
+    # How far apart the other columns are by chance adds to the variance.
+    others = np.maximum(moved @ ((b.mean - r.mean) / scale) - shift**2, 0.0)
+    variance = (1 / m + 1 / n + others / (m + n - 2)) * (m + n - 2) / free
     pvalues = 2 * special.stdtr(free, -np.abs(shift) / np.sqrt(variance))
     return pvalues, shift, variance
 

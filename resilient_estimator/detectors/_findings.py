@@ -87,6 +87,10 @@ def judge(
     shares = np.where(present, shares / max(shares.sum(), 1e-12), 1.0)
     own = [f.pvalue / share for f, share in zip(families, shares, strict=True)]
     batch = float(np.nanmin([*own, 1.0]))
+    spread = any(
+        p < rules.alpha and bool(_material(family, rules).any())
+        for p, family in zip(own, families, strict=True)
+    )
     pvalues, verdicts, changes = [], [], []
     for family, share in zip(families, shares, strict=True):
         corrected = np.minimum(st.holm(family.pvalues) / share, 1.0)
@@ -113,6 +117,7 @@ def judge(
         uppers=_join(f.uppers for f in families),
         surged=np.concatenate([np.empty(0, bool), *(f.surged for f in families)]),
         batch_pvalue=batch,
+        batch_drifted=spread,
     )
 
 
@@ -120,8 +125,12 @@ def _join(arrays: Iterable[Any]) -> Any:
     return np.concatenate([np.empty(0), *arrays])
 
 
+def _material(family: Findings, rules: Rules) -> NDArray[np.bool_]:
+    return np.asarray((family.severities >= rules.min_severity) | family.surged)
+
+
 def _verdicts(family: Findings, pvalues: Floats, rules: Rules) -> list[str]:
-    material = (family.severities >= rules.min_severity) | family.surged
+    material = _material(family, rules)
     real = pvalues < rules.alpha
     small = family.uppers < rules.max_severity
     table = zip(

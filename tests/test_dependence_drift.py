@@ -1,0 +1,157 @@
+"""How columns depend on one another is seen where no column shows anything."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from resilient_estimator import DependenceDrift, FeatureDrift
+from resilient_estimator._scores import STEPS, normal_scores
+from resilient_estimator.detectors._dependence_drift import shifts_given_others
+from resilient_estimator.reference import Reference
+
+
+def linked(n, seed, n_features=4, rho=0.6):
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=(n, 1))
+    own = rng.normal(size=(n, n_features))
+    return np.sqrt(rho) * common + np.sqrt(1 - rho) * own
+
+
+def relations(reference, batch, **options):
+    return DependenceDrift(**options).fit(reference).compare(batch)
+
+
+def test_a_shuffled_column_is_found_by_its_correlations_alone():
+    batch = linked(500, 1)
+    batch[:, 0] = np.random.default_rng(2).permutation(batch[:, 0])
+    assert not FeatureDrift().fit(linked(2000, 0)).compare(batch).detected
+    drift = relations(linked(2000, 0), batch)
+    assert drift.verdicts == ("stable", "drifted")
+    assert "correlation of x0 and x" in drift.changes[1]
+
+
+def test_a_small_shift_of_one_linked_column_is_found_given_the_others():
+    batch = linked(400, 1, rho=0.9)
+    batch[:, 2] += 0.12
+    drift = relations(linked(5000, 0, rho=0.9), batch)
+    assert drift.verdicts[0] == "drifted"
+    assert drift.changes[0].startswith("given the other columns, x2 is higher by 0.")
+
+
+def test_a_common_shift_is_no_news_given_the_others():
+    drift = relations(linked(3000, 0), linked(1000, 1) + 0.3)
+    assert drift.severities[1] < 0.04
+
+
+def test_given_the_others_is_the_t_test_of_a_regression():
+    """Student's t of the group in a regression of one column on all others."""
+    rng = np.random.default_rng(0)
+    r, b = rng.normal(size=(60, 3)), rng.normal(size=(40, 3))
+    b[:, 0] += 0.3
+    moments = [
+        type("M", (), {"mean": x.mean(0), "covariance": np.cov(x.T, ddof=0)})
+        for x in (r, b)
+    ]
+    pvalues, _, _ = shifts_given_others(*moments, (60, 40))
+    X = np.vstack([r, b])
+    group = np.repeat([0.0, 1.0], [60, 40])
+    design = np.column_stack([np.ones(100), group, X[:, 1:]])
+    solution, rss, *_ = np.linalg.lstsq(design, X[:, 0], rcond=None)
+    variance = rss[0] / 96 * np.linalg.inv(design.T @ design)[1, 1]
+    expected = 2 * stats.t.sf(abs(solution[1]) / np.sqrt(variance), 96)
+    assert pvalues[0] == pytest.approx(expected, rel=0.01)
+
+
+def test_severity_of_correlations_is_about_the_change_over_pi():
+    batch = linked(50_000, 1, n_features=2, rho=0.2)
+    drift = relations(linked(50_000, 0, n_features=2, rho=0.0), batch)
+    expected = np.arctanh(0.2) / np.pi
+    assert drift.severities[1] == pytest.approx(expected, abs=0.005)
+
+
+def test_profiles_of_parts_add_up():
+    detector = DependenceDrift().fit(linked(2000, 0))
+    batch = linked(600, 1)
+    layout = detector.reference_.layout
+    parts = [layout.profile(batch[rows]) for rows in (slice(100), slice(100, 600))]
+    whole, summed = detector.compare(batch), detector.compare(parts[0] + parts[1])
+    np.testing.assert_array_equal(summed.pvalues, whole.pvalues)
+    np.testing.assert_array_equal(summed.severities, whole.severities)
+
+
+def test_units_and_monotone_scales_do_not_matter():
+    """But for where edges are rounded: a few rows change their bin."""
+    batch = linked(500, 1)
+    drift = relations(linked(2000, 0), batch)
+    scaled = relations(np.exp(linked(2000, 0)) * 1e6, np.exp(batch) * 1e6)
+    np.testing.assert_allclose(drift.severities, scaled.severities, atol=0.005)
+    assert drift.verdicts == scaled.verdicts
+
+
+def test_scores_are_normal_quantiles_of_the_reference():
+    counts = np.array([5, 2, 0, *[10] * 100, 0])
+    scores = normal_scores(counts)
+    assert scores[:2].tolist() == [0, 0]
+    middle = stats.norm.ppf((np.arange(100) + 0.5) / 100)
+    np.testing.assert_allclose(scores[3:-1] / STEPS, middle, atol=0.5 / STEPS + 1e-9)
+
+
+def test_labels_and_nearly_constant_columns_are_not_paired():
+    X = pd.DataFrame(linked(500, 0)).rename(columns="x{}".format)
+    X["label"] = "a"
+    X["rare"] = (np.arange(500) % 20 == 0).astype(float)
+    assert Reference.learn(X, pairs=True).layout.pairs.columns == [0, 1, 2, 3]
+
+
+def test_at_most_64_columns_are_paired():
+    X = np.random.default_rng(0).normal(size=(200, 80))
+    assert Reference.learn(X, pairs=True).layout.pairs.columns == list(range(64))
+
+
+def test_one_column_has_no_relations():
+    drift = relations(linked(500, 0)[:, :1], linked(500, 1)[:, :1])
+    assert drift.features == ()
+    assert not drift.detected
+
+
+def test_few_rows_are_too_few():
+    assert set(relations(linked(500, 0), linked(3, 1)).verdicts) == {
+        "too few rows to say"
+    }
+
+
+def test_copies_of_a_column_do_no_harm():
+    def twice(n, seed):
+        X = linked(n, seed, n_features=2)
+        return np.hstack([X, X[:, :1]])
+
+    drift = relations(twice(1000, 0), twice(500, 1))
+    assert set(drift.verdicts) == {"stable"}
+
+
+def bursts(n, rng):
+    """Draw columns without correlation that are large together: not jointly normal."""
+    return rng.normal(size=(n, 4)) * np.exp(rng.normal(size=(n, 1)))
+
+
+@pytest.mark.parametrize("size", [(200, 100), (2000, 500)])
+def test_clean_batches_raise_few_alarms_whatever_the_distribution(size):
+    """200 draws at .05: more than 20 alarms have a chance of .003."""
+    n_alarms = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        detector = DependenceDrift().fit(bursts(size[0], rng))
+        n_alarms += detector.compare(bursts(size[1], rng)).pvalue < 0.05
+    assert n_alarms <= 20
+
+
+def test_taking_pairs_for_normal_would_raise_false_alarms():
+    """60 draws at .05: ten alarms would have a chance of .001."""
+    n_alarms = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        detector = DependenceDrift().fit(bursts(2000, rng))
+        detector.reference_.pair_noise = None
+        n_alarms += detector.compare(bursts(1000, rng)).pvalue < 0.05
+    assert n_alarms >= 10
