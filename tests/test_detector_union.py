@@ -188,7 +188,7 @@ def test_bad_parameters_are_told(options, message):
 
 @pytest.mark.parametrize("kind", [OutputDrift, DependenceDrift, FlagDrift])
 def test_bad_limits_are_told(kind):
-    with pytest.raises(ValueError, match="'max_severity' parameter .* Got 2 instead"):
+    with pytest.raises(ValueError, match=r"'max_severity' parameter .* Got 2 instead"):
         kind(max_severity=2).fit({} if kind is FlagDrift else normal(50))
 
 

@@ -65,7 +65,8 @@ class CountDetector(BaseEstimator):
             If `X` is not a table or has another number of columns, or is a profile over
             another layout.
         """
-        check_is_fitted(self)
+        if not hasattr(self, "reference_"):  # far cheaper than the check itself
+            check_is_fitted(self)
         profile = X if isinstance(X, Profile) else self._profile(X)
         families = self.find(profile)
         n_reference = self.reference_.profile.n_samples

@@ -239,11 +239,12 @@ class ColumnTests:
         self, both: st.Ordered, columns: NDArray[np.intp], inflation: Floats
     ) -> st.Comparison:
         if self._test == "auto":
-            shape = st.quadratic_test(both, NUMBER_TESTS["ad"], inflation)
-            spread = np.where(
-                st.is_sparse(both), np.nan, st.spread_test(both, inflation).pvalue
-            )
-            pvalues = np.stack([shape.pvalue, spread], axis=-1)
+            sparse = st.is_sparse(both)
+            emphasis = NUMBER_TESTS["ad"]
+            shape = st.quadratic_test(both, emphasis, inflation, sparse=sparse)
+            spread = st.spread_test(both, inflation).pvalue
+            spread = np.where(sparse, np.nan, spread)
+            pvalues = np.array([shape.pvalue, spread]).T
             return st.Comparison(shape.statistic, st.cauchy(pvalues, SHAPE_WEIGHTS))
         if self._test in NUMBER_TESTS:
             return st.quadratic_test(both, NUMBER_TESTS[self._test], inflation)

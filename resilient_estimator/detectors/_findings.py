@@ -82,11 +82,17 @@ def judge(
     families. That of a column is Holm's within its family, and never below that of the
     batch: no column drifted in a batch that did not.
     """
-    present = np.array([np.isfinite(f.pvalue) for f in families], dtype=bool)
-    shares = np.asarray(weights, dtype=float) * present
-    shares = np.where(present, shares / max(shares.sum(), 1e-12), 1.0)
+    total = sum(
+        weight
+        for family, weight in zip(families, weights, strict=True)
+        if np.isfinite(family.pvalue)
+    )
+    shares = [
+        weight / total if np.isfinite(family.pvalue) else 1.0
+        for family, weight in zip(families, weights, strict=True)
+    ]
     own = [f.pvalue / share for f, share in zip(families, shares, strict=True)]
-    batch = float(np.nanmin([*own, 1.0]))
+    batch = min([1.0, *(p for p in own if np.isfinite(p))])
     spread = any(
         p < rules.alpha and bool(_material(family, rules).any())
         for p, family in zip(own, families, strict=True)

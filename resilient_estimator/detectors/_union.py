@@ -160,7 +160,8 @@ class DetectorUnion(ListedParts):
         drift : Drift
             The entries of all detectors, and one verdict for the batch.
         """
-        check_is_fitted(self)
+        if not hasattr(self, "reference_"):  # far cheaper than the check itself
+            check_is_fitted(self)
         if profile is None:
             is_profile = isinstance(X, Profile)
             profile = X if is_profile else self.reference_.layout.profile(X)

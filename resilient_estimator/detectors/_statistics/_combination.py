@@ -9,7 +9,7 @@ import numpy as np
 from resilient_estimator.detectors._statistics._simulation import Floats
 
 CLIP = 0.95
-TINY = 1e-12
+SMALLEST = 1e-300
 
 
 def holm(pvalues: Floats) -> Floats:
@@ -49,16 +49,14 @@ def cauchy(pvalues: Floats, weights: Any = None) -> Any:
     0.0033
     """
     pvalues = np.asarray(pvalues, dtype=float)
-    known = ~np.isnan(pvalues)
-    p = np.clip(np.where(known, pvalues, 0.5), 1e-300, CLIP)
-    # tan((1/2 - p) pi) loses all digits of a tiny p.
-    terms = np.where(p < TINY, 1 / (np.pi * p), np.tan((0.5 - p) * np.pi))
-    w = known * (1.0 if weights is None else np.asarray(weights, dtype=float))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = np.sum(w * terms, axis=-1) / np.sum(w, axis=-1)
-        small = 1 / (np.pi * statistic)
-        joined = 0.5 - np.arctan(statistic) / np.pi
-    joined = np.where(statistic > 1 / (np.pi * TINY), small, joined)
+    known = pvalues == pvalues  # noqa: PLR0124  NaN is not
+    p = np.where(known, np.minimum(np.maximum(pvalues, SMALLEST), CLIP), 0.5)
+    w = known if weights is None else known * np.asarray(weights, dtype=float)
+    # tan((1/2 - p) pi) = cot(p pi), and 1/2 - atan(t) / pi = acot(t) / pi: these keep
+    # the digits of a tiny p.
+    total = np.maximum(w.sum(axis=-1), SMALLEST)
+    statistic = (w / np.tan(np.pi * p)).sum(axis=-1) / total
+    joined = np.arctan2(1, statistic) / np.pi
     n_known = known.sum(axis=-1)
     dependence = 1 + np.log(np.maximum(n_known, 1)) / 10
     return np.where(n_known > 0, np.minimum(joined * dependence, 1.0), np.nan)

@@ -114,14 +114,18 @@ def anderson_darling_emphasis(t: Floats) -> Floats:
 
 
 def quadratic_test(
-    both: Ordered, emphasis: Callable[[Floats], Floats], inflation: Any = 1.0
+    both: Ordered,
+    emphasis: Callable[[Floats], Floats],
+    inflation: Any = 1.0,
+    *,
+    sparse: Any = None,
 ) -> Comparison:
     """Sum the squared distances of the distribution functions over both samples.
 
     Each distance counts for half the rows of the cells on both sides. So the test is
     the same from either end of the axis, and a distance does not count for more just
-    where the full cell below has made it large. Few and sparse cells have no smooth
-    tail: their p-value is simulated.
+    where the full cell below has made it large. Few and sparse cells (`sparse`, where
+    that is known already) have no smooth tail: their p-value is simulated.
     """
     total = (both.m + both.n)[..., None]
     inside = (both.below > 0) & (both.below < 1)
@@ -134,7 +138,8 @@ def quadratic_test(
     variance = weight * (t * (1 - t)) * (total / np.maximum(total - 1, 1))
     pvalue = quadratic_form_pvalue(observed / inflation, variance, t)
     result = Comparison(observed, np.asarray(pvalue))
-    for i in np.flatnonzero(is_sparse(both)).tolist():
+    sparse = is_sparse(both) if sparse is None else sparse
+    for i in np.flatnonzero(sparse).tolist():
         _simulate_row(both, i, emphasis, inflation, result)
     return result
 
