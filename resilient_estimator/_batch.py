@@ -155,13 +155,21 @@ def learn_reference(
     flags = dict(model.guard_.inspect(X)) if model.guard_ else {}
     guarded = any_flag(flags, n_samples)
     training_flags = {"n_flagged": int(guarded.sum()), "n_samples": len(guarded)}
-    outputs = residuals = folds = None
+    outputs = residuals = None
+    probes: list[Table | None] = []
+    probe_folds = np.empty(0, dtype=np.intp)
     if out_of_fold is not None:
-        kept = ~guarded[out_of_fold.rows]
-        said = _rows_of(out_of_fold.said, kept)
         classes = getattr(model.estimator_, "classes_", None)
+        kept = ~guarded[out_of_fold.rows]
+        rows, said = out_of_fold.rows[kept], _rows_of(out_of_fold.said, kept)
         outputs = output_table(said, out_of_fold.method, classes)
-        rows, folds = out_of_fold.rows[kept], out_of_fold.folds[kept]
+        kept = ~guarded[out_of_fold.probes]
+        probe_folds = out_of_fold.probe_folds[kept]
+        probes = [
+            output_table(_rows_of(each, kept), out_of_fold.method, classes)
+            for each in out_of_fold.probe_said
+            if each is not None
+        ]
         if model.min_confidence is not None:
             uncertain = np.zeros(n_samples, dtype=bool)
             uncertain[rows] = is_uncertain(said, model.min_confidence)
@@ -171,7 +179,8 @@ def learn_reference(
     reference = Reference.learn(
         X,
         outputs=outputs,
-        folds=folds,
+        probes=probes,
+        probe_folds=probe_folds,
         flags=flags,
         residuals=residuals,
         pairs=True,

@@ -65,8 +65,10 @@ class ResilientEstimator(PartsContract):
     guard : "auto", None, guard or outlier detector, default="auto"
         Flags rows. "auto" is a `RangeGuard` and a `CategoryGuard` with their default
         settings, which reject about none of the training rows.
-    detector : "auto", None or detector, default="auto"
-        Compares batches with training. "auto" is a `FeatureDrift`.
+    detector : "auto", None, detector or list of detectors, default="auto"
+        Compares batches with training. "auto" is a `DetectorUnion` of everything that
+        can be compared: columns, outputs, relations, flags. A list is a union of its
+        members.
     min_confidence : float or None, default=None
         Rows whose highest class probability is below it are flagged as "uncertain" and
         answered by the fallback. Classifiers only. The estimator is then asked for its

@@ -22,19 +22,33 @@ from resilient_estimator.exceptions import NoReferenceWarning, parameter_error
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 N_REPEATS = 3
+N_PROBES = 500  # of each fold
 
 
 class OutOfFold(NamedTuple):
     """What models said about rows that they did not learn from.
 
-    `rows` are the rows in question, in increasing order, `folds` which of the models
-    was asked about each, `said` what it said when `method` was called. `importances`
-    is how much the score falls when a column is shuffled, averaged over the folds.
+    `rows` are the rows in question, in increasing order, and `said` what the model that
+    did not learn from them said when `method` was called. All models were asked about
+    the rows `probes`: `probe_folds` is which of them did not learn from each,
+    `probe_said` what each of them said. `importances` is how much the score falls
+    when a column is shuffled, averaged over the folds.
     """
 
     rows: NDArray[np.intp]
-    folds: NDArray[np.intp]
     said: Any
+    method: str
+    probes: NDArray[np.intp]
+    probe_folds: NDArray[np.intp]
+    probe_said: list[Any]
+    importances: NDArray[np.float64] | None
+
+
+class _Answers(NamedTuple):
+    """What one model said about its own rows and about the probes."""
+
+    said: Any
+    probe_said: Any
     method: str
     importances: NDArray[np.float64] | None
 
@@ -73,17 +87,27 @@ def ask_out_of_fold(
     out_of_fold : OutOfFold or None
         None where rows cannot be split, or a fold fails; a warning then says why.
     """
+    classes = getattr(estimator, "classes_", None)
     if isinstance(estimator, FrozenEstimator):
         rows = np.arange(count_rows(X))
-        folds = [_ask(estimator, X, y, rows, importance=importance)]
-        return _collect(estimator, [rows], folds)
+        answers = _ask(estimator, X, y, rows, rows[:0], importance=importance)
+        return _collect([rows], [rows[:0]], [answers])
     splits = _split(cv, estimator, X, y, split_params)
     if not splits:
         return None
+    tests = [test for _, test in splits]
+    probes = [_spread(test, N_PROBES) for test in tests]
     try:
-        folds = Parallel(n_jobs=n_jobs)(
+        answers = Parallel(n_jobs=n_jobs)(
             delayed(_fit_and_ask)(
-                estimator, X, y, split, fit_params=fit_params, importance=importance
+                estimator,
+                X,
+                y,
+                split,
+                probes=np.concatenate(probes),
+                classes=classes,
+                fit_params=fit_params,
+                importance=importance,
             )
             for split in splits
         )
@@ -95,7 +119,12 @@ def ask_out_of_fold(
             stacklevel=4,
         )
         return None
-    return _collect(estimator, [test for _, test in splits], folds)
+    return _collect(tests, probes, answers)
+
+
+def _spread(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """Return at most so many of the rows, evenly spread."""
+    return rows[:: max(-(-len(rows) // most), 1)]
 
 
 def _split(
@@ -149,9 +178,11 @@ def _fit_and_ask(
     y: Any,
     split: Split,
     *,
+    probes: NDArray[np.intp],
+    classes: Any,
     fit_params: Mapping[str, Any],
     importance: bool,
-) -> tuple[Any, str, Any, Any]:
+) -> _Answers:
     train, test = split
     n_samples = count_rows(X)
     params = {
@@ -160,7 +191,12 @@ def _fit_and_ask(
     }
     model = clone(estimator)
     model.fit(_safe_indexing(X, train), _safe_indexing(y, train), **params)
-    return _ask(model, X, y, test, importance=importance)
+    answers = _ask(model, X, y, test, probes, importance=importance)
+    own = getattr(model, "classes_", None)
+    return answers._replace(
+        said=_with_all_classes(answers.said, own, classes, answers.method),
+        probe_said=_with_all_classes(answers.probe_said, own, classes, answers.method),
+    )
 
 
 def _per_row(value: Any, n_samples: int) -> bool:
@@ -170,46 +206,58 @@ def _per_row(value: Any, n_samples: int) -> bool:
 
 
 def _ask(
-    model: Any, X: Any, y: Any, rows: NDArray[np.intp], *, importance: bool
-) -> tuple[Any, str, Any, Any]:
-    """Return what a model says about some rows, how, its classes and importances."""
+    model: Any,
+    X: Any,
+    y: Any,
+    rows: NDArray[np.intp],
+    probes: NDArray[np.intp],
+    *,
+    importance: bool,
+) -> _Answers:
+    """Return what a model says about its own rows and about the probes."""
     own = _safe_indexing(X, rows)
     method = score_method(model)
-    said = getattr(model, method)(own)
+    ask = getattr(model, method)
     importances = None
     if importance:
         measured = permutation_importance(
             model, own, _safe_indexing(y, rows), n_repeats=N_REPEATS, random_state=0
         )
         importances = measured.importances_mean
-    return said, method, getattr(model, "classes_", None), importances
+    probe_said = ask(_safe_indexing(X, probes)) if len(probes) else None
+    return _Answers(ask(own), probe_said, method, importances)
 
 
 def _collect(
-    estimator: Any,
     tests: list[NDArray[np.intp]],
-    folds: list[tuple[Any, str, Any, Any]],
+    probes: list[NDArray[np.intp]],
+    answers: list[_Answers],
 ) -> OutOfFold:
-    """Put the answers of all folds in the order of the rows."""
-    classes = getattr(estimator, "classes_", None)
+    """Put the answers of all models in the order of the rows."""
     rows = np.concatenate(tests)
     order = np.argsort(rows, kind="stable")
-    method = folds[0][1]
-    said = [_with_all_classes(each, own, classes, method) for each, _, own, _ in folds]
+    said = [each.said for each in answers]
     if isinstance(said[0], list):
-        joined: Any = [
-            np.concatenate(parts)[order] for parts in zip(*said, strict=True)
-        ]
+        targets = zip(*said, strict=True)
+        joined: Any = [np.concatenate(parts)[order] for parts in targets]
     else:
         joined = np.concatenate(said)[order]
-    measured = [each for *_, each in folds if each is not None]
-    importances = np.mean(measured, axis=0) if measured else None
-    fold = np.repeat(np.arange(len(tests)), [len(test) for test in tests])
-    return OutOfFold(rows[order], fold[order], joined, method, importances)
+    measured = [each.importances for each in answers if each.importances is not None]
+    return OutOfFold(
+        rows=rows[order],
+        said=joined,
+        method=answers[0].method,
+        probes=np.concatenate(probes),
+        probe_folds=np.repeat(np.arange(len(probes)), [len(each) for each in probes]),
+        probe_said=[each.probe_said for each in answers],
+        importances=np.mean(measured, axis=0) if measured else None,
+    )
 
 
 def _with_all_classes(said: Any, own: Any, classes: Any, method: str) -> Any:
     """Add columns for the classes that a fold did not know."""
+    if said is None:
+        return None
     if isinstance(said, list):
         return [
             _with_all_classes(each, fold_classes, all_classes, method)

@@ -73,49 +73,52 @@ def _autocovariance(x: Floats) -> Floats:
     return np.asarray(fft.irfft(power, padded)[: n_samples // 2] / n_samples)
 
 
-def fold_noise(
+def model_noise(
     codes: NDArray[np.intp], folds: NDArray[np.intp], *, ordered: bool
 ) -> float:
-    """Return the variance between the models of the folds, in units of that of a row.
+    """Return the variance between models, in units of the variance between rows.
 
-    The outputs of each fold are those of another model. Means of their ranks, and of
-    the squared ranks around the middle, differ between the folds by the noise of the
-    rows and by that of the models; the latter does not vanish with many rows. Few folds
-    tell little about it, so their variance is multiplied by what Student's t at level
-    .005 makes up for, and by ``1 + 1 / n_folds``, as for one more model beside them;
-    then the rows' own noise is taken away.
+    All models are asked about the same rows. A model's mean answer to the rows that it
+    did not learn from, less that of the other models to the same rows, would be the
+    same for all models if nothing but the rows differed: how it varies is the noise of
+    the models, which does not vanish with many rows. Few models tell little about it,
+    so it is multiplied by what Student's t at level .005 makes up for, and by
+    ``1 + 1 / n_models``, as for one more model beside them.
 
     Parameters
     ----------
-    codes : ndarray of int of shape (n_samples,)
-        Cell of each output.
+    codes : ndarray of int of shape (n_models, n_samples)
+        Cell of the answer of each model to each row.
     folds : ndarray of int of shape (n_samples,)
-        Fold of each row.
+        Which model did not learn from the row.
     ordered : bool
         Whether the order of the cells means something.
 
     Returns
     -------
     noise : float
-        Zero where there is one fold only.
+        Zero where there is one model only.
     """
-    sizes = np.bincount(folds)
-    sizes = sizes[sizes > 0]
-    if len(sizes) < 2:
+    n_models = len(codes)
+    if n_models < 2 or not codes.size:
         return 0.0
+    flat = codes.ravel()
     if ordered:
-        rank = _ranks(codes) - 0.5
+        rank = _ranks(flat) - 0.5
         series = np.stack([rank, rank**2])
     else:
-        series = _indicators(codes)
+        series = _indicators(flat)
     variance = series.var(axis=1)
-    series = series[variance > 0]
-    if not len(series):
+    series = series.reshape(len(series), *codes.shape)
+    own = [
+        series[:, i, folds == i].mean(axis=1)
+        - np.delete(series[:, :, folds == i], i, axis=1).mean(axis=(1, 2))
+        for i in range(n_models)
+        if np.any(folds == i)
+    ]
+    if len(own) < 2:
         return 0.0
-    _, folds = np.unique(folds, return_inverse=True)
-    means = np.stack([np.bincount(folds, each) / sizes for each in series])
-    between = means.var(axis=1, ddof=1) / variance[variance > 0]
-    n_folds = len(sizes)
-    t, z = special.stdtrit(n_folds - 1, LEVEL / 2), special.ndtri(LEVEL / 2)
-    noise = (t / z) ** 2 * (1 + 1 / n_folds) * between - np.mean(1 / sizes)
-    return float(max(noise.max(), 0.0))
+    between = np.var(own, axis=0, ddof=1) * (1 - 1 / n_models)
+    noise = between / np.where(variance > 0, variance, np.inf)
+    t, z = special.stdtrit(len(own) - 1, LEVEL / 2), special.ndtri(LEVEL / 2)
+    return float((t / z) ** 2 * (1 + 1 / n_models) * noise.max())

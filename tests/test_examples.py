@@ -11,6 +11,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SHOWN = {
     "churn_classifier.py": ["fallback", "calls drifted", "cost after recalibration"],
     "pipeline_in_grid_search.py": ["guard__margin =", "alpha of its detector: 0.01"],
+    "elec2_decay.py": ["* decayed", "outputs drifted", "labels: surely worse"],
     "pickled_deployment.py": ["by the fallback: [0 1]", "the day", "3 of 6 columns"],
 }
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from resilient_estimator import FeatureDrift, ResilientEstimator
+from resilient_estimator import DetectorUnion, FeatureDrift, ResilientEstimator
 
 ALPHA = 0.05
 SIZES = [(50, 50), (50, 5000), (200, 1000), (1000, 1000), (5000, 200)]
@@ -39,12 +39,12 @@ def ten_columns(rng, n):
     return X
 
 
-def alarms(m, n, reps, world=ten_columns):
+def alarms(m, n, reps, world=ten_columns, kind=FeatureDrift):
     """Return how often drift was reported, and how often p was below alpha."""
     result = np.zeros(2, dtype=int)
     for seed in range(reps):
         rng = np.random.default_rng([seed, m, n])
-        drift = FeatureDrift(alpha=ALPHA).fit(world(rng, m)).compare(world(rng, n))
+        drift = kind(alpha=ALPHA).fit(world(rng, m)).compare(world(rng, n))
         result += drift.detected, drift.pvalue < ALPHA
     return result
 
@@ -53,6 +53,25 @@ def alarms(m, n, reps, world=ten_columns):
 def test_ten_clean_columns_raise_few_false_alarms(m, n):
     reported, significant = alarms(m, n, 60)
     assert reported <= significant <= most(60)
+
+
+@pytest.mark.parametrize(("m", "n"), SIZES)
+def test_more_detectors_do_not_mean_more_false_alarms(m, n):
+    """The union looks at how columns depend on one another too."""
+    reported, significant = alarms(m, n, 60, kind=DetectorUnion)
+    assert reported <= significant <= most(60)
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.5, 0.9])
+def test_alarms_stay_rare_where_columns_go_together(rho):
+    """Cauchy's combination alone would exceed alpha by two fifths here."""
+
+    def together(rng, n):
+        common = rng.normal(size=(n, 1))
+        return np.sqrt(rho) * common + np.sqrt(1 - rho) * rng.normal(size=(n, 50))
+
+    _, significant = alarms(500, 200, 120, together)
+    assert significant <= most(120)
 
 
 @pytest.mark.slow

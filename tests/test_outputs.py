@@ -78,9 +78,11 @@ def test_the_reference_is_out_of_fold():
 
 def test_answers_to_training_rows_drift_by_themselves():
     """A forest is far too sure of the rows that it learnt from; not of fresh ones."""
-    model = fitted(FOREST, target=BINARY, cv=10)
+    model = fitted(FOREST, target=BINARY)
     known, fresh = (model.assess(X[rows]).drift for rows in (TRAIN, FRESH))
-    assert outputs_of(known)["uncertainty"] == "drifted"
+    doubt = known.features.index("uncertainty")
+    assert known.statistics[doubt] > 100
+    assert fresh.statistics[doubt] < 5
     assert "drifted" not in outputs_of(fresh).values()
 
 
@@ -142,7 +144,7 @@ def test_a_frozen_estimator_is_asked_about_the_rows_given_to_fit():
     table = Table(None, (300, 1), columns=[scores])
     expected = reference_counts(model, "probability of 1")
     np.testing.assert_array_equal(cells.count(table, 0), expected)
-    assert model.reference_.fold_noise.tolist() == [0, 0, 0]
+    assert model.reference_.model_noise is None
 
 
 def test_rows_that_the_guard_flags_are_no_answers():
@@ -163,7 +165,9 @@ def test_regressors_are_split_into_blocks():
     time = np.arange(400.0).reshape(-1, 1)
     model = ResilientEstimator(DecisionTreeRegressorOfBlocks()).fit(time, walk)
     assert model.estimator_.asked_ == 0
-    assert BLOCKS == [(0, 79), (80, 159), (160, 239), (240, 319), (320, 399)]
+    # All of them were asked about all rows too, to learn how much they differ.
+    blocks = [block for block in BLOCKS if block != (0, 399)]
+    assert blocks == [(0, 79), (80, 159), (160, 239), (240, 319), (320, 399)]
 
 
 BLOCKS = []
@@ -378,7 +382,7 @@ def test_folds_of_one_model_have_no_noise_and_those_of_many_do(n_samples):
     target = rows[:, 0] + rng.normal(size=n_samples) > 0
     tree = ResilientEstimator(DecisionTreeClassifier(max_leaf_nodes=4, random_state=0))
     smooth = ResilientEstimator(LogisticRegression())
-    noise = [m.fit(rows, target).reference_.fold_noise.max() for m in (tree, smooth)]
+    noise = [m.fit(rows, target).reference_.model_noise.max() for m in (tree, smooth)]
     assert noise[0] > noise[1]
 
 
@@ -397,7 +401,7 @@ def test_clean_batches_raise_few_alarms_though_the_model_is_another():
         model = ResilientEstimator(tree, detector=OutputDrift())
         model.fit(rows[:1000], target[:1000])
         with_noise += model.assess(rows[1000:]).drift.pvalue < 0.05
-        model.reference_.fold_noise = None
+        model.reference_.model_noise = None
         without += model.assess(rows[1000:]).drift.pvalue < 0.05
     assert with_noise <= 7
     assert without >= 30

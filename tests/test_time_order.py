@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import signal, stats
+from scipy import signal
 from sklearn.linear_model import LogisticRegression
 
 from resilient_estimator import (
@@ -12,7 +12,7 @@ from resilient_estimator import (
     OutputDrift,
     ResilientEstimator,
 )
-from resilient_estimator._noise import correlation_time, fold_noise
+from resilient_estimator._noise import correlation_time, model_noise
 from resilient_estimator.reference import Reference
 
 
@@ -113,22 +113,23 @@ def test_outputs_and_relations_are_ordered_too():
     assert not model.assess(autoregressive(0.9, 500, rng, n_features=2))
 
 
-def test_noise_of_folds_is_that_of_their_means():
-    """Means of ranks of five folds, one of which is moved."""
+def test_noise_of_models_is_that_of_their_answers_to_the_same_rows():
+    """The rows of one fold are others; one of the models is another one."""
     rng = np.random.default_rng(0)
-    folds = np.repeat(np.arange(5), 1000)
-    same = rng.normal(size=5000)
-    moved = same + 0.5 * (folds == 0)
-    few, many = (fold_noise(ranks(x), folds, ordered=True) for x in (same, moved))
-    rank = stats.rankdata(moved) / 5000
-    between = np.var([rank[folds == i].mean() for i in range(5)], ddof=1) / rank.var()
-    t, z = stats.t.ppf(0.9975, 4), stats.norm.ppf(0.9975)
-    expected = (t / z) ** 2 * 1.2 * between - 1 / 1000
-    assert many == pytest.approx(expected, rel=0.01)
-    assert few < 0.01 < many
+    folds = np.repeat(np.arange(5), 400)
+    rows = rng.normal(size=2000) + 3 * (folds == 2)
+    alike = np.tile(rows, (5, 1))
+    odd = alike + 0.5 * (np.arange(5) == 0)[:, None]
+    none, some = (
+        model_noise(ranks(x.ravel()).reshape(x.shape), folds, ordered=True)
+        for x in (alike + 1e-6 * rng.normal(size=alike.shape), odd)
+    )
+    assert none < 1e-4
+    assert some > 0.01
 
 
-def test_one_fold_has_no_noise():
+def test_one_model_has_no_noise():
     codes = np.arange(100)
-    assert fold_noise(codes, np.zeros(100, dtype=int), ordered=True) == 0
-    assert fold_noise(np.zeros(100, dtype=int), codes % 5, ordered=False) == 0
+    assert model_noise(codes[None], np.zeros(100, dtype=int), ordered=True) == 0
+    constant = np.zeros((5, 100), dtype=int)
+    assert model_noise(constant, codes % 5, ordered=False) == 0

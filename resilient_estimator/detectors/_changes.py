@@ -44,8 +44,14 @@ def describe_surge(cells: Cells, r: Counts, b: Counts, alpha: float) -> str:
 
 
 def _label_names(cells: CategoryCells) -> list[str]:
-    names = ["missing", "unseen labels", *map(repr, cells.texts)]
+    names = ["missing", "unseen labels", *map(_quoted, cells.texts)]
     return names + ["a rare label"] * len(cells.digests)
+
+
+def _quoted(text: str) -> str:
+    """Return a label in quotes, a number as it is."""
+    is_number = text.startswith("<") and text.endswith(">")
+    return text[1:-1] if is_number else repr(text)
 
 
 def _share_change(name: str, r: Counts, b: Counts, cell: int) -> tuple[float, str]:

@@ -114,7 +114,7 @@ class ColumnTests:
             total = np.maximum(self._r_upto[:, -1:], 1)
             self._looks = st.places_to_look(self._r_upto[:, :-1] / total)
 
-    def find(self, counts: Counts, n_samples: int, noise: Any = 1.0) -> Findings:
+    def find(self, counts: Counts, n_samples: int, noise: Any = 0.0) -> Findings:
         """Compare a batch with the reference.
 
         Parameters
@@ -123,10 +123,11 @@ class ColumnTests:
             Counts of the batch.
         n_samples : int
             Number of its rows.
-        noise : float or ndarray of float of shape (n_columns,), default=1.0
-            By what the variances are multiplied besides by dependence between rows.
+        noise : float or ndarray of float of shape (n_columns,), default=0.0
+            What is added to the variance of means, in units of that of independent
+            rows, besides the dependence between rows.
         """
-        inflation = self._inflation * noise
+        inflation = self._inflation + noise
         n_columns = len(self._cells)
         found = _Found(
             np.full(n_columns, np.nan),
@@ -288,8 +289,9 @@ class ColumnTests:
         surged = st.surged_cells(r, b, self._alpha)
         surged[0] &= found.sides.get(i, [1.0])[0] < self._alpha
         found.surged[i] = surged.any()
-        r, b = st.pool_rare_labels(r, b)
-        if len(r) < 2:
+        if b[0] or self._test != "chi2":  # else the textbook's table, as it is
+            r, b = st.pool_rare_labels(r, b)
+        if np.count_nonzero(r + b) < 2:
             found.uppers[i] = 1.0
             return
         found.unjudged[i] = ""

@@ -113,15 +113,15 @@ class OutputDrift(CountDetector):
         return [self._prepared.find(profile.counts, 0, self._model_noise(profile))]
 
     def _model_noise(self, profile: Profile) -> NDArray[np.float64] | float:
-        """Return by what the noise of models multiplies the variance of a mean.
+        """Return what the noise of models adds to the variance of a mean of rows.
 
         Production's answers are those of one model, the reference's those of several.
         """
-        noise = self.reference_.fold_noise
+        noise = self.reference_.model_noise
         if noise is None:
-            return 1.0
+            return 0.0
         m, n = self._rows(self.reference_.profile), self._rows(profile)
-        return np.asarray(1 + noise * m * n / np.maximum(m + n, 1))
+        return np.asarray(noise * m * n / np.maximum(m + n, 1))
 
     def _rows(self, profile: Profile) -> NDArray[np.int64]:
         layout = self.reference_.layout

@@ -19,7 +19,7 @@ from resilient_estimator._cells import (
     learn_cells,
 )
 from resilient_estimator._columns import Table, column_names, read_table
-from resilient_estimator._noise import correlation_time, fold_noise
+from resilient_estimator._noise import correlation_time, model_noise
 from resilient_estimator._scores import PairScores, choose_pairs
 from resilient_estimator.reference._layout import Flags, Layout, Profile, rows_of
 
@@ -39,9 +39,9 @@ class Reference:
     correlation_times : ndarray of float of shape (n_columns,), default=None
         By what dependence between successive rows multiplies the variance of a mean,
         for each feature and output. None: rows are taken to be independent.
-    fold_noise : ndarray of float of shape (n_outputs,), default=None
-        Variance of each output between the models of the folds, in units of its
-        variance between rows: by how much the final model may differ from them.
+    model_noise : ndarray of float of shape (n_outputs,), default=None
+        Variance of each output between models, in units of its variance between rows:
+        by how much the final model may differ from those of the folds.
     residuals : Reference, default=None
         Counts of a regressor's out-of-fold residuals, true minus predicted.
 
@@ -63,14 +63,14 @@ class Reference:
         *,
         pair_noise: Floats | None = None,
         correlation_times: Floats | None = None,
-        fold_noise: Floats | None = None,
+        model_noise: Floats | None = None,
         residuals: Reference | None = None,
     ) -> None:
         self.layout = layout
         self.profile = profile
         self.pair_noise = pair_noise
         self.correlation_times = correlation_times
-        self.fold_noise = fold_noise
+        self.model_noise = model_noise
         self.residuals = residuals
 
     @classmethod
@@ -79,7 +79,8 @@ class Reference:
         X: Any,
         *,
         outputs: Table | None = None,
-        folds: NDArray[np.intp] | None = None,
+        probes: Sequence[Table | None] = (),
+        probe_folds: NDArray[np.intp] | None = None,
         flags: Flags | None = None,
         residuals: Floats | None = None,
         pairs: bool = False,
@@ -95,8 +96,10 @@ class Reference:
             The reference. What is not a table gives a layout without columns.
         outputs : Table, default=None
             What models that did not learn from them say about the rows.
-        folds : ndarray of int of shape (n_outputs_rows,), default=None
-            Which of the models said it. None: it was one model.
+        probes : list of Table, default=()
+            What each of these models says about the same rows.
+        probe_folds : ndarray of int of shape (n_probes,), default=None
+            Which of the models did not learn from each of these rows.
         flags : dict of str to ndarray of bool of shape (n_samples,), default=None
             Which of the rows a guard flags.
         residuals : ndarray of shape (n_rows,) or (n_rows, n_targets), default=None
@@ -140,7 +143,7 @@ class Reference:
             Profile(layout.layout_id, n_samples, counts),
             pair_noise=pair_noise,
             correlation_times=times,
-            fold_noise=_fold_noise(outputs, layout.outputs, folds),
+            model_noise=_model_noise(layout.outputs, probes, probe_folds),
             residuals=nested,
         )
 
@@ -151,7 +154,7 @@ class Reference:
             "profile": self.profile.to_json(),
             "pair_noise": _to_list(self.pair_noise),
             "correlation_times": _to_list(self.correlation_times),
-            "fold_noise": _to_list(self.fold_noise),
+            "model_noise": _to_list(self.model_noise),
             "residuals": None if self.residuals is None else self.residuals.to_json(),
         }
         return json.dumps(parts)
@@ -166,7 +169,7 @@ class Reference:
             Profile.from_json(parts["profile"]),
             pair_noise=_to_array(parts["pair_noise"]),
             correlation_times=_to_array(parts["correlation_times"]),
-            fold_noise=_to_array(parts["fold_noise"]),
+            model_noise=_to_array(parts["model_noise"]),
             residuals=cls.from_json(parts["residuals"]) if parts["residuals"] else None,
         )
 
@@ -177,7 +180,7 @@ class Reference:
             and self.profile == other.profile
             and _same(self.pair_noise, other.pair_noise)
             and _same(self.correlation_times, other.correlation_times)
-            and _same(self.fold_noise, other.fold_noise)
+            and _same(self.model_noise, other.model_noise)
             and self.residuals == other.residuals
         )
 
@@ -242,15 +245,22 @@ def _times(table: Table | None, columns: Sequence[Cells]) -> list[float]:
     ]
 
 
-def _fold_noise(
-    outputs: Table | None, columns: Sequence[Cells], folds: NDArray[np.intp] | None
+def _model_noise(
+    columns: Sequence[Cells],
+    probes: Sequence[Table | None],
+    folds: NDArray[np.intp] | None,
 ) -> Floats | None:
-    if outputs is None or folds is None:
+    tables = [probe for probe in probes if probe is not None]
+    if folds is None or not columns or len(tables) < len(probes) or not tables:
         return None
     noise = [
         0.0
         if isinstance(cells, OpaqueCells)
-        else fold_noise(cells.locate(outputs, i), folds, ordered=_is_ordered(cells))
+        else model_noise(
+            np.array([cells.locate(table, i) for table in tables]),
+            folds,
+            ordered=_is_ordered(cells),
+        )
         for i, cells in enumerate(columns)
     ]
     return np.array(noise)

@@ -63,8 +63,20 @@ def category_tests(r: Counts, b: Counts, inflation: float = 1.0) -> CategoryTest
 
 
 def chi_square(r: Counts, b: Counts, inflation: float = 1.0) -> Comparison:
-    """Chi-square test of homogeneity with both margins random."""
-    return category_tests(r, b, inflation).chi_square
+    """Chi-square test of homogeneity with both margins random.
+
+    Of two cells the statistic has Yates' (1934) correction, as is customary. Where a
+    cell expects fewer than ten rows, the p-value is simulated, as in `category_tests`.
+    """
+    r, b = _merge_rarest(r, b)
+    if len(r) < 2:
+        return Comparison(0.0, 1.0)
+    statistic = _yates_statistic if len(r) == 2 else _chi_square_statistic
+    if smallest_expected(r, b) < ENOUGH_EXPECTED:
+        result = simulated([statistic], r, b, inflation=inflation)
+        return Comparison(result.statistic[0], result.pvalue[0])
+    observed = float(statistic(r, b))
+    return Comparison(observed, float(special.chdtrc(len(r) - 1, observed / inflation)))
 
 
 def population_stability(r: Counts, b: Counts, inflation: float = 1.0) -> Comparison:
@@ -134,6 +146,14 @@ def _chi_square_statistic(r: Counts, b: Counts) -> Floats:
     m, n = r.sum(axis=-1, keepdims=True), b.sum(axis=-1, keepdims=True)
     surplus = (b - pooled * (n / (m + n))) ** 2
     return np.asarray(np.sum(surplus / (pooled * (m * n / (m + n) ** 2)), axis=-1))
+
+
+def _yates_statistic(r: Counts, b: Counts) -> Floats:
+    """Chi-square statistic of two cells, each deviation half a row smaller."""
+    pooled = r + b
+    m, n = r.sum(axis=-1, keepdims=True), b.sum(axis=-1, keepdims=True)
+    deviation = np.maximum(np.abs(b - pooled * (n / (m + n))) - 0.5, 0.0)
+    return np.asarray(np.sum(deviation**2 / (pooled * (m * n / (m + n) ** 2)), axis=-1))
 
 
 def _largest_surplus(r: Counts, b: Counts) -> Floats:

@@ -1,0 +1,86 @@
+"""Real changes of one column of ten are found as often as is claimed.
+
+The number of finds in independent draws is binomial; each bound is what a power as
+claimed falls below in one of a thousand runs of the test.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from resilient_estimator import DetectorUnion
+
+REPS = 40
+SIZES = [(5000, 200), (1000, 1000)]
+
+
+def ten_columns(rng, n):
+    """Return eight correlated numbers, and columns of 6 and of 20 labels."""
+    common = rng.normal(size=(n, 1))
+    X = pd.DataFrame(np.sqrt(0.5) * (common + rng.normal(size=(n, 8))))
+    X = X.rename(columns="x{}".format)
+    for n_levels in (6, 20):
+        weights = 1 / np.arange(1, n_levels + 1)
+        codes = rng.choice(n_levels, size=n, p=weights / weights.sum())
+        names = [f"label {i}" for i in range(n_levels)]
+        X[f"c{n_levels}"] = pd.Categorical.from_codes(codes, names)
+    return X
+
+
+def shift(X, rng):
+    X["x0"] += 0.2
+
+
+def widen(X, rng):
+    X["x0"] *= 1.3
+
+
+def more_of_a_rare_label(X, rng):
+    X.loc[rng.random(len(X)) < 0.05, "c20"] = "label 19"
+
+
+def lose_values(X, rng):
+    X.loc[rng.random(len(X)) < 0.03, "x0"] = np.nan
+
+
+def unlink(X, rng):
+    X["x0"] = rng.permutation(X["x0"].to_numpy())
+
+
+def finds(change, m, n, reps=REPS):
+    """Return in how many draws the batch is reported as drifted."""
+    n_found = 0
+    for seed in range(reps):
+        rng = np.random.default_rng([seed, m, n])
+        detector = DetectorUnion().fit(ten_columns(rng, m))
+        batch = ten_columns(rng, n)
+        change(batch, rng)
+        n_found += detector.compare(batch).detected
+    return n_found
+
+
+@pytest.mark.parametrize(
+    ("change", "powers"),
+    [
+        (shift, (0.49, 0.96)),
+        (widen, (0.58, 0.90)),
+        (more_of_a_rare_label, (0.70, 0.97)),
+        (lose_values, (0.80, 0.95)),
+        (unlink, (0.96, 0.99)),
+    ],
+)
+@pytest.mark.parametrize("size", [0, 1])
+def test_power(change, powers, size):
+    least = stats.binom.ppf(0.001, REPS, powers[size])
+    assert finds(change, *SIZES[size]) >= least
+
+
+@pytest.mark.slow
+def test_a_shift_that_does_not_matter_is_never_reported():
+    """Fifty thousand rows see .02 standard deviations; nobody needs to know."""
+
+    def hair(X, rng):
+        X.iloc[:, :8] += 0.02
+
+    assert finds(hair, 50_000, 50_000, reps=8) == 0
