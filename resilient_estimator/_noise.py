@@ -9,7 +9,7 @@ from scipy import fft, special
 Floats = NDArray[np.float64]
 
 MAX_LABELS = 16
-LEVEL = 0.005  # at which few folds are made up for
+LEVEL = 0.01  # of all outputs together, at which few models are made up for
 
 
 def correlation_time(codes: NDArray[np.intp], *, ordered: bool) -> float:
@@ -74,7 +74,11 @@ def _autocovariance(x: Floats) -> Floats:
 
 
 def model_noise(
-    codes: NDArray[np.intp], folds: NDArray[np.intp], *, ordered: bool
+    codes: NDArray[np.intp],
+    folds: NDArray[np.intp],
+    *,
+    ordered: bool,
+    n_outputs: int = 1,
 ) -> float:
     """Return the variance between models, in units of the variance between rows.
 
@@ -82,8 +86,8 @@ def model_noise(
     did not learn from, less that of the other models to the same rows, would be the
     same for all models if nothing but the rows differed: how it varies is the noise of
     the models, which does not vanish with many rows. Few models tell little about it,
-    so it is multiplied by what Student's t at level .005 makes up for, and by
-    ``1 + 1 / n_models``, as for one more model beside them.
+    so it is multiplied by what Student's t makes up for at level .01 divided by the
+    number of outputs, and by ``1 + 1 / n_models``, as for one more model beside them.
 
     Parameters
     ----------
@@ -93,6 +97,8 @@ def model_noise(
         Which model did not learn from the row.
     ordered : bool
         Whether the order of the cells means something.
+    n_outputs : int, default=1
+        Number of outputs that are judged together.
 
     Returns
     -------
@@ -120,5 +126,6 @@ def model_noise(
         return 0.0
     between = np.var(own, axis=0, ddof=1) * (1 - 1 / n_models)
     noise = between / np.where(variance > 0, variance, np.inf)
-    t, z = special.stdtrit(len(own) - 1, LEVEL / 2), special.ndtri(LEVEL / 2)
+    tail = LEVEL / n_outputs / 2
+    t, z = special.stdtrit(len(own) - 1, tail), special.ndtri(tail)
     return float((t / z) ** 2 * (1 + 1 / n_models) * noise.max())

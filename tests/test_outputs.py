@@ -81,7 +81,7 @@ def test_answers_to_training_rows_drift_by_themselves():
     model = fitted(FOREST, target=BINARY)
     known, fresh = (model.assess(X[rows]).drift for rows in (TRAIN, FRESH))
     doubt = known.features.index("uncertainty")
-    assert known.statistics[doubt] > 100
+    assert known.statistics[doubt] > 30
     assert fresh.statistics[doubt] < 5
     assert "drifted" not in outputs_of(fresh).values()
 

@@ -29,18 +29,17 @@ def describe_change(cells: Cells, r: Counts, b: Counts) -> str:
 
 def describe_surge(cells: Cells, r: Counts, b: Counts, alpha: float) -> str:
     """Return how the cell grew that at least doubled, the largest if several did."""
+    surged = st.surged_cells(r, b, alpha)
+    largest = int(np.argmax(np.where(surged, b, -1)))
+    if not surged.any():
+        return describe_change(cells, r, b)
     if isinstance(cells, CategoryCells):
-        names, n_named = _label_names(cells), len(r)
+        name = _label_names(cells)[largest]
+    elif largest < 2 or not isinstance(cells, NumericCells):
+        name = ("missing", "unreadable")[largest]
     else:
-        names, n_named = (
-            ["missing", "unreadable"],
-            2 if isinstance(cells, NumericCells) else 1,
-        )
-    rest = r[n_named:].sum(), b[n_named:].sum()
-    table = np.append(r[:n_named], rest[0]), np.append(b[:n_named], rest[1])
-    surged = st.surged_cells(*table, alpha)[:n_named]
-    largest = int(np.argmax(np.where(surged, b[:n_named], -1)))
-    return _share_change(names[largest], r, b, largest)[1]
+        name = _interval(cells.edges, largest - 2)
+    return _share_change(name, r, b, largest)[1]
 
 
 def _label_names(cells: CategoryCells) -> list[str]:
@@ -71,7 +70,9 @@ def _value_change(
     if gain[fullest] > gap / 2:
         return gap, _share_change(_interval(edges, fullest), r, b, fullest)[1]
     before, now = _median(edges, r), _median(edges, b)
-    if f"{before:.3g}" == f"{now:.3g}":
+    below = np.cumsum(r) / r.sum(), np.cumsum(gain)
+    moved = abs(float(below[1][np.abs(below[0] - 0.5).argmin()]))
+    if moved < gap / 2 or f"{before:.3g}" == f"{now:.3g}":
         return gap, "another spread or shape around the same median"
     return gap, f"median about {now:.3g}, was {before:.3g}"
 
@@ -80,6 +81,8 @@ def _interval(edges: NDArray[np.float64], cell: int) -> str:
     """Name one of the cells -inf, the bins from low to high, +inf."""
     if cell in (0, len(edges) + 2):
         return "infinite values"
+    if not len(edges):
+        return "finite values"
     if cell == 1:
         return f"values up to {edges[0]:.6g}:"
     if cell == len(edges) + 1:

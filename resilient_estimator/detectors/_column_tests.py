@@ -224,13 +224,17 @@ class ColumnTests:
         inflation = inflations[columns]
         statistic, pvalue = self._test_numbers(both, columns, inflation)
         has_values = (both.m > 0) & (both.n > 0)
-        severity = st.ordered_severity(both, looks, len(self._cells), inflation)
+        severity, distance = st.ordered_severity(
+            both, looks, len(self._cells), inflation
+        )
         band = st.band(both.scale / inflation, self._alpha)
-        distance = st.largest_distance(both)
         found.statistics[columns] = np.where(has_values, statistic, np.nan)
         found.pvalues[columns] = np.where(has_values, pvalue, np.nan)
         found.severities[columns] = np.where(has_values, severity, 0.0)
         found.uppers[columns] = np.where(has_values, distance + band, 1.0)
+        for row in np.flatnonzero(has_values & st.has_few_cells(both)).tolist():
+            surged = st.surged_cells(both.r[row], both.b[row], self._alpha)
+            found.surged[columns[row]] = surged.any()
         for i, known, m in zip(
             columns.tolist(), has_values.tolist(), both.m.tolist(), strict=True
         ):

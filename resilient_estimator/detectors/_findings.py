@@ -82,21 +82,9 @@ def judge(
     families. That of a column is Holm's within its family, and never below that of the
     batch: no column drifted in a batch that did not.
     """
-    total = sum(
-        weight
-        for family, weight in zip(families, weights, strict=True)
-        if np.isfinite(family.pvalue)
-    )
-    shares = [
-        weight / total if np.isfinite(family.pvalue) else 1.0
-        for family, weight in zip(families, weights, strict=True)
-    ]
+    shares = _shares_of_alpha(families, weights)
     own = [f.pvalue / share for f, share in zip(families, shares, strict=True)]
     batch = min([1.0, *(p for p in own if np.isfinite(p))])
-    spread = any(
-        p < rules.alpha and bool(_material(family, rules).any())
-        for p, family in zip(own, families, strict=True)
-    )
     pvalues, verdicts, changes = [], [], []
     for family, share in zip(families, shares, strict=True):
         corrected = np.minimum(st.holm(family.pvalues) / share, 1.0)
@@ -123,8 +111,20 @@ def judge(
         uppers=_join(f.uppers for f in families),
         surged=np.concatenate([np.empty(0, bool), *(f.surged for f in families)]),
         batch_pvalue=batch,
-        batch_drifted=spread,
+        batch_drifted=any(
+            p < rules.alpha and bool(_material(family, rules).any())
+            for p, family in zip(own, families, strict=True)
+        ),
     )
+
+
+def _shares_of_alpha(
+    families: Sequence[Findings], weights: Sequence[float]
+) -> list[float]:
+    """Return the share of alpha of each family; those without p-value take none."""
+    known = [np.isfinite(family.pvalue) for family in families]
+    total = sum(w for w, each in zip(weights, known, strict=True) if each)
+    return [w / total if k else 1.0 for w, k in zip(weights, known, strict=True)]
 
 
 def _join(arrays: Iterable[Any]) -> Any:

@@ -42,8 +42,7 @@ class DetectorUnion(ListedParts):
         None: `FeatureDrift`, `OutputDrift`, `DependenceDrift` and `FlagDrift`, with
         most of `alpha` for the first: what ``detector="auto"`` means. Nested parameters
         of a list are reached by the lower-case name of the class, such as
-        ``featuredrift__test``. What each of them calls material is its own; their
-        `alpha` is that of the bands only.
+        ``featuredrift__test``. Their own `alpha` is that of bands and surges only.
     weights : list of float, default=None
         Shares of `alpha`, one per detector, in any unit. None: equal ones, or those of
         the default.

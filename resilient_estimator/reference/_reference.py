@@ -260,6 +260,7 @@ def _model_noise(
             np.array([cells.locate(table, i) for table in tables]),
             folds,
             ordered=_is_ordered(cells),
+            n_outputs=len(columns),
         )
         for i, cells in enumerate(columns)
     ]

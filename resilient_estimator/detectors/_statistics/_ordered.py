@@ -144,9 +144,14 @@ def quadratic_test(
     return result
 
 
+def has_few_cells(both: Ordered) -> Any:
+    """Whether so few cells hold rows that each may be one value."""
+    return np.count_nonzero(both.pooled, axis=-1) <= FEW_CELLS
+
+
 def is_sparse(both: Ordered) -> Any:
     """Whether ordered cells are so few and so empty that the tail is not smooth."""
-    few = np.count_nonzero(both.pooled, axis=-1) <= FEW_CELLS
+    few = has_few_cells(both)
     if not np.any(few):
         return few
     smallest = np.where(both.pooled > 0, both.pooled, np.inf).min(axis=-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,16 @@ def places_to_look(r_below: Floats) -> NDArray[np.intp]:
     return np.stack(each, axis=-1)
 
 
+class Severity(NamedTuple):
+    """Lower estimate of total variation, and the largest distance as measured."""
+
+    severity: Floats
+    measured: Floats
+
+
 def ordered_severity(
     both: Ordered, looks: NDArray[np.intp], n_columns: int, inflation: Any
-) -> Floats:
+) -> Severity:
     """Lower estimate of the total variation between two ordered samples.
 
     The largest of three lower bounds of total variation, each with what chance explains
@@ -44,12 +51,13 @@ def ordered_severity(
     rows = np.arange(len(looks))[:, None]
     r_low, r_middle, r_high = both.r_below[rows, looks].T
     low, middle, high = both.distance[rows, looks].T
-    changes = np.stack([largest_distance(both), middle, high - low])
+    changes = np.abs([largest_distance(both), middle, high - low])
     bias = np.empty_like(changes)
     bias[0] = kolmogorov_bias(scale, n_columns)
     bias[1] = share_bias(r_middle, scale, n_columns)
     bias[2] = share_bias(r_high - r_low, scale, n_columns)
-    return np.asarray(debiased(changes, bias).max(axis=0))
+    severity = debiased(changes, bias).max(axis=0)
+    return Severity(np.asarray(severity), np.asarray(changes.max(axis=0)))
 
 
 def kolmogorov_bias(scale: Any, n_columns: int) -> Any:
