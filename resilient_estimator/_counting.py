@@ -100,7 +100,10 @@ class Counter:
         return _Dense(table, places, wanted)
 
     def _locate(self, dense: _Dense) -> Iterator[list[tuple[_Group, Positions]]]:
-        """Yield the cells of all values that are looked up, chunk by chunk."""
+        """Yield the cells of all values that are looked up, chunk by chunk.
+
+        Each chunk is written over the one before it.
+        """
         if not dense.present:
             return
         keep = len(self._numeric) <= MAX_KEPT
@@ -109,11 +112,15 @@ class Counter:
             self._kept = groups
         n_columns = min(len(self._numeric), GROUP)
         n_rows = min(CHUNK_ROWS, CHUNK_VALUES // n_columns)
+        found = [
+            np.empty((min(n_rows, dense.n_rows), len(group.columns)), dtype=np.intp)
+            for group in groups
+        ]
         for start in range(0, dense.n_rows, n_rows):
-            rows = slice(start, start + n_rows)
+            rows = slice(start, min(start + n_rows, dense.n_rows))
             yield [
-                (group, group.guide.locate(dense.block(group.columns, rows)))
-                for group in groups
+                (group, group.guide.locate(dense.block(group.columns, rows), out))
+                for group, out in zip(groups, found, strict=True)
             ]
 
     def _score(self, located: list[tuple[_Group, Positions]]) -> NDArray[np.float32]:

@@ -101,20 +101,22 @@ class Guide:
         """Position behind the last cell."""
         return self._unsettled
 
-    def locate(self, x: Floats) -> Positions:
+    def locate(self, x: Floats, out: Positions | None = None) -> Positions:
         """Return the position of the cell of each value.
 
         Parameters
         ----------
         x : ndarray of float of shape (n_rows, n_columns)
             Rows of the group's columns, in C order.
+        out : ndarray of int of shape (at least n_rows, n_columns), default=None
+            Where to write them.
 
         Returns
         -------
         positions : ndarray of int of shape (n_rows, n_columns)
             Where the values are counted.
         """
-        found = np.empty(x.shape, dtype=np.intp)
+        found = np.empty(x.shape, dtype=np.intp) if out is None else out[: len(x)]
         n_rows = max(BLOCK // x.shape[1], 1)
         shape = min(n_rows, len(x)), x.shape[1]
         scratch = _Scratch(

@@ -232,7 +232,7 @@ class ColumnTests:
         found.pvalues[columns] = np.where(has_values, pvalue, np.nan)
         found.severities[columns] = np.where(has_values, severity, 0.0)
         found.uppers[columns] = np.where(has_values, distance + band, 1.0)
-        for row in np.flatnonzero(has_values & st.has_few_cells(both)).tolist():
+        for row in np.flatnonzero(has_values & both.few_cells).tolist():
             surged = st.surged_cells(both.r[row], both.b[row], self._alpha)
             found.surged[columns[row]] = surged.any()
         for i, known, m in zip(

@@ -32,7 +32,8 @@ class Ordered(NamedTuple):
 
     `pooled` are the rows of both, `upto` their number up to each cell. At the boundary
     above each cell but the last, `r_below`, `b_below` and `below` are the shares of the
-    samples and of both together that lie below.
+    samples and of both together that lie below. `few_cells` is whether so few hold rows
+    that each may be one value.
     """
 
     r: Counts
@@ -45,6 +46,7 @@ class Ordered(NamedTuple):
     b_below: Floats
     below: Floats
     distance: Floats
+    few_cells: Any
 
     @property
     def scale(self) -> Floats:
@@ -65,8 +67,9 @@ def compare_ordered(r: Counts, b: Counts, r_upto: Counts | None = None) -> Order
         each[..., :-1] / rows[..., None]
         for each, rows in ((r_upto, m), (b_upto, n), (upto, total))
     )
-    distance = r_below - b_below
-    return Ordered(r, b, m, n, r + b, upto, r_below, b_below, below, distance)
+    distance, pooled = r_below - b_below, r + b
+    few = np.count_nonzero(pooled, axis=-1) <= FEW_CELLS
+    return Ordered(r, b, m, n, pooled, upto, r_below, b_below, below, distance, few)
 
 
 def anderson_darling(r: Counts, b: Counts, inflation: Any = 1.0) -> Comparison:
@@ -144,14 +147,9 @@ def quadratic_test(
     return result
 
 
-def has_few_cells(both: Ordered) -> Any:
-    """Whether so few cells hold rows that each may be one value."""
-    return np.count_nonzero(both.pooled, axis=-1) <= FEW_CELLS
-
-
 def is_sparse(both: Ordered) -> Any:
     """Whether ordered cells are so few and so empty that the tail is not smooth."""
-    few = has_few_cells(both)
+    few = both.few_cells
     if not np.any(few):
         return few
     smallest = np.where(both.pooled > 0, both.pooled, np.inf).min(axis=-1)
