@@ -9,6 +9,9 @@ and material), and the share whose p-value is below alpha = .05, before material
 for `FeatureDrift` alone, and for `DetectorUnion`, which also looks at how columns
 depend on one another. The last table compares three ways to treat labels that are rare
 in the reference.
+
+With ``--models``: the same for `assess` of a whole model, whose answers are compared
+with those out of fold, for learners that are stable and learners that are not.
 """
 
 from __future__ import annotations
@@ -20,13 +23,21 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
-from resilient_estimator import DetectorUnion, FeatureDrift
+from resilient_estimator import DetectorUnion, FeatureDrift, ResilientEstimator
 from resilient_estimator.detectors import _statistics as st
 
 REFERENCES = (50, 200, 1000, 5000, 50_000)
 BATCHES = (50, 100, 200, 1000, 5000, 50_000)
 ALPHA = 0.05
+MODELS = {
+    "logistic": LogisticRegression(),
+    "boosting": HistGradientBoostingClassifier(max_iter=20, random_state=0),
+    "tree": DecisionTreeClassifier(max_leaf_nodes=16, random_state=0),
+}
 DETECTORS = {"FeatureDrift": FeatureDrift, "DetectorUnion": DetectorUnion}
 
 
@@ -115,6 +126,28 @@ def rare_label_alarms(m: int, n: int, seed: int) -> list[bool]:
     return [st.chi_square(*table).pvalue < ALPHA for table in tables]
 
 
+def model_alarms(name: str, m: int, n: int, seed: int) -> list[bool]:
+    """Return whether a clean batch drifts, and whether its outputs do."""
+    rng = np.random.default_rng([seed, m, n])
+    X, batch = (correlated(rng, size).iloc[:, :8] for size in (m, n))
+    y = X["x0"] + X["x1"] ** 2 + rng.normal(size=m) > 1
+    drift = ResilientEstimator(MODELS[name]).fit(X, y).assess(batch).drift
+    outputs = drift.drifted[drift.of("outputs")]
+    return [drift.detected, bool(outputs.any()), drift.pvalue < ALPHA]
+
+
+def print_models(reps: int, jobs: int) -> None:
+    """Print how often a clean batch of a whole model is reported."""
+    print(f"{'model':>10} {'sizes':>12} {'batch':>9} {'outputs':>9} {'p < .05':>9}")
+    for name in MODELS:
+        for m, n in [(1000, 200), (1000, 5000), (10_000, 5000)]:
+            runs = Parallel(n_jobs=jobs)(
+                delayed(model_alarms)(name, m, n, seed) for seed in range(reps)
+            )
+            shares = "".join(f"{share:10.3f}" for share in np.mean(runs, axis=0))
+            print(f"{name:>10} {m:>6}/{n:<5}{shares}", flush=True)
+
+
 def print_world(world: str, reps: int, jobs: int, largest: int) -> None:
     """Simulate and print the two tables of one world."""
     sizes = tuple([n for n in each if n <= largest] for each in (REFERENCES, BATCHES))
@@ -163,8 +196,12 @@ def main() -> None:
     parser.add_argument(
         "--largest", type=int, default=50_000, help="only smaller sizes"
     )
+    parser.add_argument("--models", action="store_true", help="assess whole models")
     options = parser.parse_args()
     reps = 20 if options.quick else options.reps
+    if options.models:
+        print_models(reps, options.jobs)
+        return
     for world in [options.world] if options.world else WORLDS:
         print_world(world, reps, options.jobs, options.largest)
     print_rare_labels(reps, options.jobs)
