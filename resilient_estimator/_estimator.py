@@ -335,6 +335,8 @@ class ResilientEstimator(PartsContract):
     def assess(self, X: Any, y: Any = None) -> Assessment:
         """Compare a batch with training, and say what is to be told about it.
 
+        The estimator is asked once, for its scores, about the rows that no guard flags.
+
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
@@ -87,6 +88,7 @@ def ask_out_of_fold(
     out_of_fold : OutOfFold or None
         None where rows cannot be split, or a fold fails; a warning then says why.
     """
+    _check(n_jobs, X, importance=importance)
     classes = getattr(estimator, "classes_", None)
     if isinstance(estimator, FrozenEstimator):
         rows = np.arange(count_rows(X))
@@ -120,6 +122,19 @@ def ask_out_of_fold(
         )
         return None
     return _collect(tests, probes, answers)
+
+
+def _check(n_jobs: Any, X: Any, *, importance: Any) -> None:
+    """Raise an error that names a parameter which would make every fold fail."""
+    owner = "ResilientEstimator"
+    if n_jobs is not None and not isinstance(n_jobs, (int, np.integer)):
+        message = parameter_error(owner, "n_jobs", "an int or None", n_jobs)
+        raise TypeError(message)
+    if not isinstance(importance, (bool, np.bool_)):
+        raise TypeError(parameter_error(owner, "importance", "a bool", importance))
+    if importance and sparse.issparse(X):
+        expected = "False where X is a sparse matrix"
+        raise ValueError(parameter_error(owner, "importance", expected, importance))
 
 
 def _spread(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:

@@ -177,6 +177,8 @@ def test_counts_are_not_enough_for_detectors_that_see_rows():
         ({"detectors": [3]}, r"a list of objects with 'fit' and 'compare'\. Got 3"),
         ({"detectors": [FeatureDrift]}, "a list of objects with 'fit' and 'compare'"),
         ({"alpha": 0}, r"a float in the range \(0, 1\). Got 0 instead"),
+        ({"detectors": []}, "a list of at least one detector"),
+        ({"weights": "abcd"}, "one positive number per detector"),
         ({"weights": [1]}, "None or one positive number per detector"),
         ({"detectors": [FeatureDrift()], "weights": [-1]}, "one positive number"),
     ],
@@ -224,6 +226,16 @@ def test_flags_of_fresh_rows_are_no_drift_by_themselves():
 def test_the_change_of_flags_is_told():
     drift = FlagDrift().fit(flags(0, 1000)).compare(flags(200, 1000))
     assert drift.changes == ("20 % of rows, was 0 %",)
+
+
+def test_what_are_no_masks_is_told():
+    with pytest.raises(TypeError, match="Flags must be a dict of masks"):
+        FlagDrift().fit(normal(50))
+
+
+def test_a_time_order_is_yes_or_no():
+    with pytest.raises(TypeError, match=r"'time_ordered' parameter .* must be a bool"):
+        FeatureDrift(time_ordered="yes").fit(normal(50))
 
 
 # Surges

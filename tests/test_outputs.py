@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -245,6 +246,24 @@ def test_a_bad_cv_is_told(bad):
         fitted(cv=bad)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_jobs": "two"}, "'n_jobs' parameter .* an int or None. Got 'two' instead"),
+        ({"importance": "yes"}, "'importance' parameter .* a bool. Got 'yes' instead"),
+    ],
+)
+def test_parameters_that_would_make_every_fold_fail_are_told(options, message):
+    with pytest.raises(TypeError, match=message):
+        fitted(**options)
+
+
+def test_columns_of_a_sparse_matrix_cannot_be_shuffled():
+    model = ResilientEstimator(LogisticRegression(), importance=True)
+    with pytest.raises(ValueError, match="False where X is a sparse matrix"):
+        model.fit(sparse.csr_array(X), BINARY)
+
+
 def test_folds_in_parallel_give_the_same_reference():
     assert fitted(n_jobs=2).reference_ == fitted().reference_
 
@@ -429,3 +448,5 @@ def test_scores_alone_can_be_compared():
 def test_what_is_no_table_of_scores_is_told():
     with pytest.raises(ValueError, match="Outputs must be a table of shape"):
         OutputDrift().fit([0.1, 0.2])
+    with pytest.raises(ValueError, match=r"a table of 6 outputs.* Got 2 columns"):
+        OutputDrift().fit(X).compare(X[:, :2])

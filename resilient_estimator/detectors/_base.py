@@ -107,6 +107,10 @@ class CountDetector(BaseEstimator):
 
     def _check_parameters(self) -> None:
         check_open_share(self, "alpha", self.alpha)
+        time_ordered = getattr(self, "time_ordered", False)
+        if not isinstance(time_ordered, (bool, np.bool_)):
+            message = parameter_error(self, "time_ordered", "a bool", time_ordered)
+            raise TypeError(message)
         for name in ("min_severity", "max_severity"):
             value = getattr(self, name)
             if not is_number(value) or not 0 <= value <= 1:

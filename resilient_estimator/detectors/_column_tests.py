@@ -104,7 +104,7 @@ class ColumnTests:
         self._test = test
         self._alpha = alpha
         self._names = tuple(c.name for c in self._cells)
-        self._m = self._rows(reference)
+        self._m = self.rows(reference)
         self._ordered = self._lay_out()
         numeric = self._ordered.columns
         self._others = sorted(set(range(len(self._cells))) - set(numeric.tolist()))
@@ -138,7 +138,7 @@ class ColumnTests:
             [NOT_JUDGED] * n_columns,
             {},
         )
-        n = self._rows(counts)
+        n = self.rows(counts)
         with np.errstate(divide="ignore", invalid="ignore"):
             if len(self._ordered.columns):
                 self._compare_numbers(counts, inflation, found)
@@ -163,7 +163,7 @@ class ColumnTests:
             describe=lambda i: self._describe(i, counts, surged=bool(found.surged[i])),
         )
 
-    def _rows(self, counts: Counts) -> Counts:
+    def rows(self, counts: Counts) -> Counts:
         """Return the number of rows counted in each column."""
         if not self._cells:
             return np.empty(0, dtype=np.int64)

@@ -75,10 +75,10 @@ class FlagDrift(CountDetector):
             The fitted detector.
         """
         nothing: list[list[float]] = []
-        return self.fit_reference(Reference.learn(nothing, flags=X))
+        return self.fit_reference(Reference.learn(nothing, flags=_as_masks(X)))
 
     def _profile(self, X: Any) -> Profile:
-        return self.reference_.layout.profile(None, flags=X)
+        return self.reference_.layout.profile(None, flags=_as_masks(X))
 
     def _prepare(self) -> NDArray[np.int64]:
         return self._rows(self.reference_.profile)
@@ -121,3 +121,13 @@ class FlagDrift(CountDetector):
         share = np.minimum((r + 0.5) / (m + 1) + self.min_severity, 1.0)
         tail = special.bdtrc(np.maximum(b - 1, 0), n, share)
         return np.asarray(np.where(b > 0, tail, 1.0))
+
+
+def _as_masks(X: Any) -> Mapping[str, NDArray[np.bool_]]:
+    """Return the masks, or raise a TypeError if they are none."""
+    if not isinstance(X, Mapping):
+        raise TypeError(
+            "Flags must be a dict of masks, one per reason, as 'inspect' of a guard "
+            f"returns them. Got {type(X).__name__} instead."
+        )
+    return {str(reason): np.asarray(mask, dtype=bool) for reason, mask in X.items()}

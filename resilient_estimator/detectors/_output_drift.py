@@ -93,7 +93,14 @@ class OutputDrift(CountDetector):
         return self.fit_reference(reference)
 
     def _profile(self, X: Any) -> Profile:
-        return self.reference_.layout.profile(None, outputs=read_table(X))
+        layout, outputs = self.reference_.layout, read_table(X)
+        n_expected = len(layout.outputs)
+        if outputs is None or outputs.shape[1] != n_expected:
+            got = type(X).__name__ if outputs is None else f"{outputs.shape[1]} columns"
+            raise ValueError(
+                f"Expected a table of {n_expected} outputs, as in `fit`. Got {got}."
+            )
+        return layout.profile(None, outputs=outputs)
 
     def _prepare(self) -> ColumnTests:
         layout = self.reference_.layout
@@ -120,12 +127,6 @@ class OutputDrift(CountDetector):
         noise = self.reference_.model_noise
         if noise is None:
             return 0.0
-        m, n = self._rows(self.reference_.profile), self._rows(profile)
+        tests = self._prepared
+        m, n = tests.rows(self.reference_.profile.counts), tests.rows(profile.counts)
         return np.asarray(noise * m * n / np.maximum(m + n, 1))
-
-    def _rows(self, profile: Profile) -> NDArray[np.int64]:
-        layout = self.reference_.layout
-        first = len(layout.cells)
-        offsets = layout.offsets[first : first + len(layout.outputs)]
-        end = layout.offsets[first + len(layout.outputs)]
-        return np.add.reduceat(profile.counts[:end], offsets)

@@ -17,7 +17,7 @@ from resilient_estimator.detectors._findings import Findings, Rules, judge
 from resilient_estimator.detectors._flag_drift import FlagDrift
 from resilient_estimator.detectors._output_drift import OutputDrift
 from resilient_estimator.drift import DRIFTED, FEATURES, TOO_FEW, Drift
-from resilient_estimator.exceptions import parameter_error
+from resilient_estimator.exceptions import is_number, parameter_error
 from resilient_estimator.reference import Profile, Reference
 
 # Most of alpha stays with the columns, which most changes touch.
@@ -187,9 +187,16 @@ class DetectorUnion(ListedParts):
             if not hasattr(each, "compare") or isinstance(each, type):
                 expected = "a list of objects with 'fit' and 'compare'"
                 raise TypeError(parameter_error(self, "detectors", expected, each))
+        if not self._chosen():
+            expected = "None or a list of at least one detector"
+            got = self.detectors
+            raise ValueError(parameter_error(self, "detectors", expected, got))
         if self.weights is None:
             return
-        fits = len(self.weights) == len(self._chosen()) and min(self.weights) > 0
+        fits = isinstance(self.weights, Sequence) and (
+            len(self.weights) == len(self._chosen())
+            and all(is_number(weight) and weight > 0 for weight in self.weights)
+        )
         if not fits:
             expected = "None or one positive number per detector"
             raise ValueError(parameter_error(self, "weights", expected, self.weights))
