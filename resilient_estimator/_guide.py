@@ -24,11 +24,13 @@ N_OUTER_EDGES = 5  # too far apart for cells of equal width
 MOST_CROWDED = 0.3
 FIRST_BIN = 3  # after the cells for missing, unreadable and -inf
 ALL_BUT_SIGN = np.int64(np.iinfo(np.int64).max)
+ONES = 2.0**52  # from here on the last bit of a float counts ones
+BITS_OF_ONES = np.float64(ONES).view(np.int64)
 
 
 class _Scratch(NamedTuple):
     values: Floats
-    cells: Positions
+    cells: NDArray[np.int64]
     above: NDArray[np.bool_]
 
 
@@ -70,11 +72,12 @@ class Guide:
             # Without a range every value falls into one cell, that of all the edges.
             scale[~np.isfinite(scale)] = 0.0
             shift = low + 1 - lo * scale
-            affine = scale, shift, low, low + self._width - 1
+            affine = scale, shift + ONES, low + ONES, low + self._width - 1 + ONES
             self._affine = tuple(np.asarray(v, dtype=np.float64) for v in affine)
             own = tuple(each[owner] for each in self._affine)
-            at = _guide_values(self._key(flat), own, out=np.empty(len(flat)))
-        self._fill_tables(flat, at.astype(np.intp))
+            at = np.empty(len(flat), dtype=np.int64)
+            _guide_cells(self._key(flat), own, np.empty(len(flat)), at)
+        self._fill_tables(flat, at)
         self._tiles: tuple[Floats, ...] = ()
 
     def _fill_tables(self, edges: Floats, at: Positions) -> None:
@@ -120,7 +123,7 @@ class Guide:
         n_rows = max(BLOCK // x.shape[1], 1)
         shape = min(n_rows, len(x)), x.shape[1]
         scratch = _Scratch(
-            np.empty(shape), np.empty(shape, np.intp), np.empty(shape, bool)
+            np.empty(shape), np.empty(shape, np.int64), np.empty(shape, bool)
         )
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(x), n_rows):
@@ -136,7 +139,7 @@ class Guide:
         n_rows = len(x)
         u, cells = scratch.values[:n_rows], scratch.cells[:n_rows]
         above = scratch.above[:n_rows]
-        cells[...] = _guide_values(self._key(x), self._tiled(len(x)), out=u)
+        _guide_cells(self._key(x), self._tiled(n_rows), u, cells)
         np.take(self._edge, cells, mode="clip", out=u)
         np.greater(x, u, out=above)
         np.take(self._position, cells, mode="clip", out=found)
@@ -188,17 +191,21 @@ def choose_scale(edges: Sequence[Floats]) -> NDArray[np.bool_]:
     return np.asarray((crowded[0] > MOST_CROWDED) & (crowded[1] < crowded[0]))
 
 
-def _guide_values(x: Floats, affine: tuple[Floats, ...], out: Floats) -> Floats:
+def _guide_cells(
+    x: Floats, affine: tuple[Floats, ...], u: Floats, cells: NDArray[np.int64]
+) -> None:
     """Map values to guide cells; edges and values alike, so that none is misplaced.
 
-    Both steps round, but neither ever exchanges the order of two values.
+    Each step rounds, but never exchanges the order of two values. From 2^52 on floats
+    are whole numbers, and the integer stands in their bits: that is twice as fast as a
+    conversion.
     """
     scale, shift, low, high = affine
-    np.multiply(x, scale, out=out)
-    np.add(out, shift, out=out)
-    np.fmax(out, low, out=out)  # also for NaN
-    np.fmin(out, high, out=out)
-    return out
+    np.multiply(x, scale, out=u)
+    np.add(u, shift, out=u)
+    np.fmax(u, low, out=u)  # also for NaN
+    np.fmin(u, high, out=u)
+    np.subtract(u.view(np.int64), BITS_OF_ONES, out=cells)
 
 
 def _inner_range(edges: Floats) -> tuple[float, float]:
