@@ -46,7 +46,7 @@ def cauchy(pvalues: Floats, weights: Any = None) -> Any:
     >>> import numpy as np
     >>> from resilient_estimator.detectors._statistics import cauchy
     >>> float(cauchy(np.array([0.001, 0.4, 1.0])).round(4))
-    0.0033
+    0.0034
     """
     pvalues = np.asarray(pvalues, dtype=float)
     known = pvalues == pvalues  # noqa: PLR0124  NaN is not
