@@ -258,7 +258,7 @@ class Assessment:
     def _html_table(self) -> str:
         if self.drift is None:
             return ""
-        columns = ("feature", "verdict", "word", "severity", "pvalue", "change")
+        columns = ("part", "feature", "verdict", "word", "severity", "pvalue", "change")
         head = "".join(f"<th scope='col'>{name}</th>" for name in columns)
         table = self.drift.to_dict()
         rows = "".join(
