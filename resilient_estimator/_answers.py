@@ -16,6 +16,11 @@ from resilient_estimator.fallback import check_labels
 Mask = NDArray[np.bool_]
 
 
+def inspect_rows(guard: Any, X: Any) -> dict[str, Mask]:
+    """Return the masks of a guard, none where there is no guard."""
+    return {} if guard is None else dict(guard.inspect(X))
+
+
 def any_flag(flags: Mapping[str, Mask], n_samples: int) -> Mask:
     """Return which rows carry any of the flags."""
     rejected = np.zeros(n_samples, dtype=bool)

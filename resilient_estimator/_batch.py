@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_regressor
 from sklearn.utils import Bunch, _safe_indexing
 
-from resilient_estimator._answers import any_flag, is_uncertain, take_rows
+from resilient_estimator._answers import any_flag, inspect_rows, is_uncertain, take_rows
 from resilient_estimator._columns import Table, count_rows
 from resilient_estimator._folds import OutOfFold
 from resilient_estimator._outputs import output_table, score_method
@@ -54,13 +54,9 @@ def look_at(
     method : str, default=""
         The method that gave `said`.
     """
-    known = model.guard_.inspect(X) if flags is None and model.guard_ else flags or {}
-    guarded = any_flag(
-        {reason: mask for reason, mask in known.items() if reason not in NOT_GUARDED},
-        count_rows(X),
-    )
+    found = Bunch(**inspect_rows(model.guard_, X)) if flags is None else flags
+    guarded = _guarded(found, X)
     scores, failure = _ask(model, X, guarded, said, method)
-    found = Bunch(**known) if flags is None else flags
     if flags is None:
         _complete_flags(model, found, guarded, scores)
     if scores is None or not model.reference_.layout.outputs:
@@ -68,6 +64,12 @@ def look_at(
     classes = getattr(model.estimator_, "classes_", None)
     outputs = output_table(scores, score_method(model.estimator_), classes)
     return Look(found, outputs, failure)
+
+
+def _guarded(flags: Bunch, X: Any) -> NDArray[np.bool_]:
+    """Return which rows the guard flags, whatever else they are flagged for."""
+    by_guard = {r: mask for r, mask in flags.items() if r not in NOT_GUARDED}
+    return any_flag(by_guard, count_rows(X))
 
 
 def _ask(
@@ -79,9 +81,7 @@ def _ask(
         return None, ""
     best = score_method(model.estimator_)
     if said is not None and method == best:
-        if isinstance(said, list):
-            return [np.asarray(each)[~guarded] for each in said], ""
-        return np.asarray(said)[~guarded], ""
+        return _rows_of(said, ~guarded), ""
     rows = take_rows(X, ~guarded) if guarded.any() else X
     try:
         return getattr(model.estimator_, best)(rows), ""
@@ -112,8 +112,7 @@ def count_batch(model: Any, X: Any, look: Look) -> Profile:
 def assess_batch(model: Any, X: Any, look: Look, y: Any = None) -> Assessment:
     """Compare a batch with training, and put together what is to be told about it."""
     n_samples = count_rows(X)
-    guarded = {r: m for r, m in look.flags.items() if r not in NOT_GUARDED}
-    n_flagged = int(np.count_nonzero(any_flag(guarded, n_samples)))
+    n_flagged = int(np.count_nonzero(_guarded(look.flags, X)))
     explain = getattr(model.guard_, "explain", None)
     return Assessment(
         n_samples=n_samples,
@@ -152,7 +151,7 @@ def learn_reference(
     flags.
     """
     n_samples = count_rows(X)
-    flags = dict(model.guard_.inspect(X)) if model.guard_ else {}
+    flags = inspect_rows(model.guard_, X)
     guarded = any_flag(flags, n_samples)
     training_flags = {"n_flagged": int(guarded.sum()), "n_samples": len(guarded)}
     outputs = residuals = None
@@ -175,7 +174,8 @@ def learn_reference(
             uncertain[rows] = is_uncertain(said, model.min_confidence)
             flags["uncertain"] = uncertain
         if is_regressor(model.estimator_):
-            residuals = np.asarray(_safe_indexing(y, rows), dtype=float) - said
+            truth = np.asarray(_safe_indexing(y, rows), dtype=float)
+            residuals = truth.reshape(said.shape) - said
     reference = Reference.learn(
         X,
         outputs=outputs,
@@ -190,7 +190,9 @@ def learn_reference(
 
 
 def _rows_of(said: Any, rows: NDArray[np.bool_]) -> Any:
-    return [each[rows] for each in said] if isinstance(said, list) else said[rows]
+    if isinstance(said, list):
+        return [np.asarray(each)[rows] for each in said]
+    return np.asarray(said)[rows]
 
 
 def importance_shares(out_of_fold: OutOfFold | None) -> NDArray[np.float64] | None:

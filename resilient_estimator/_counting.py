@@ -189,14 +189,17 @@ class _Dense:
             places = [self._places.get(i, -1) for i in columns.tolist()]
             block = _take_columns(self._matrix[rows], places)
             return np.ascontiguousarray(block, dtype=np.float64)
-        nothing = np.full(self.n_rows, np.nan)
-        own = [self._values.get(i, nothing)[rows] for i in columns.tolist()]
-        return np.stack(own, axis=1)
+        block = np.full((rows.stop - rows.start, len(columns)), np.nan)
+        for k, i in enumerate(columns.tolist()):
+            if i in self._values:
+                block[:, k] = self._values[i][rows]
+        return block
 
 
 def _take_columns(matrix: NDArray[Any], places: list[int]) -> NDArray[Any]:
+    """Return columns of a matrix, missing values for those at -1."""
     first, last = places[0], places[-1]
-    if places == list(range(first, last + 1)):
+    if first >= 0 and places == list(range(first, last + 1)):
         return matrix[:, first : last + 1]
     block = matrix[:, places]
     lacking = [i for i, place in enumerate(places) if place < 0]

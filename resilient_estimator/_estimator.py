@@ -6,7 +6,6 @@ from copy import copy
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import (
     ClassifierMixin,
     RegressorMixin,
@@ -19,7 +18,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from resilient_estimator._answers import answer_by_parts, is_uncertain
+from resilient_estimator._answers import answer_by_parts, inspect_rows, is_uncertain
 from resilient_estimator._batch import (
     assess_batch,
     count_batch,
@@ -41,8 +40,6 @@ from resilient_estimator.fallback import fit_fallback
 from resilient_estimator.guards import make_guard
 from resilient_estimator.recalibration import recalibrate_threshold
 from resilient_estimator.reference import Profile
-
-Mask = NDArray[np.bool_]
 
 
 class ResilientEstimator(PartsContract):
@@ -455,7 +452,7 @@ class ResilientEstimator(PartsContract):
             answer = getattr(self.estimator_, method)(X)
             if not want_flags:
                 return answer, None
-            flags = Bunch(**self._inspect(X))
+            flags = Bunch(**inspect_rows(self.guard_, X))
             if self.min_confidence is not None:
                 proba = self.estimator_.predict_proba(X)
                 flags.uncertain = is_uncertain(proba, self.min_confidence)
@@ -463,7 +460,7 @@ class ResilientEstimator(PartsContract):
             return answer, flags
         if not want_flags and self._is_clear(X):
             return getattr(self.estimator_, method)(X), None
-        flags = Bunch(**self._inspect(X))
+        flags = Bunch(**inspect_rows(self.guard_, X))
         answer = answer_by_parts(
             method,
             X,
@@ -473,9 +470,6 @@ class ResilientEstimator(PartsContract):
             min_confidence=self.min_confidence,
         )
         return answer, flags
-
-    def _inspect(self, X: Any) -> dict[str, Mask]:
-        return {} if self.guard_ is None else dict(self.guard_.inspect(X))
 
     def _is_clear(self, X: Any) -> bool:
         """Whether the estimator may answer all rows, as is plain at a glance."""

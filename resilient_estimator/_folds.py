@@ -163,6 +163,8 @@ def _split(
 def _split_evenly(cv: int, estimator: Any, X: Any, y: Any) -> list[Split]:
     """Stratify by classes; blocks of successive rows for regressors."""
     target = np.asarray(y)
+    if target.ndim == 2 and target.shape[1] == 1:  # a column of labels
+        target = target.ravel()
     n_samples = count_rows(X)
     if is_classifier(estimator) and target.ndim == 1:
         classes, counts = np.unique(target, return_inverse=True, return_counts=True)[1:]

@@ -115,6 +115,19 @@ def test_one_column_has_no_relations():
     assert not drift.detected
 
 
+@pytest.mark.parametrize("bad", ["absent", "constant", "missing"])
+def test_a_column_that_is_gone_is_not_blamed_on_the_others(bad):
+    """It is told as a column; the correlations of the others are as they were."""
+    names = ["a", "b", "c", "d"]
+    detector = DependenceDrift().fit(pd.DataFrame(linked(2000, 0), columns=names))
+    batch = pd.DataFrame(linked(500, 1), columns=names)
+    if bad == "absent":
+        batch = batch.drop(columns="b")
+    else:
+        batch["b"] = 0.0 if bad == "constant" else np.nan
+    assert detector.compare(batch).verdicts[1] == "stable"
+
+
 def test_few_rows_are_too_few():
     assert set(relations(linked(500, 0), linked(3, 1)).verdicts) == {
         "too few rows to say"

@@ -112,12 +112,25 @@ def test_a_thousand_columns_are_looked_up_in_groups():
     assert reference.layout.profile(X) == reference.profile
 
 
-def test_columns_that_a_frame_lacks_are_counted_nowhere():
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("lacking", range(len(SAMPLES)))
+def test_columns_that_a_frame_lacks_are_counted_nowhere(lacking, mixed):
+    """Whichever it is, the first and the last of a group of columns too."""
     X = pd.DataFrame(everything(1000, seed=0)).rename(columns="x{}".format)
-    reference = Reference.learn(X, pairs=True)
-    layout = reference.layout
-    whole, part = layout.profile(X).counts, layout.profile(X.drop(columns="x2")).counts
-    own = slice(*layout.offsets[2:4])
-    assert not part[own].any()
-    rest = np.r_[: layout.offsets[2], layout.offsets[3] : layout.offsets[-1]]
+    X = X.assign(label="a") if mixed else X
+    layout = Reference.learn(X, pairs=True).layout
+    fewer = X.drop(columns=f"x{lacking}")
+    whole, part = layout.profile(X).counts, layout.profile(fewer).counts
+    start, stop = layout.offsets[lacking : lacking + 2]
+    assert not part[start:stop].any()
+    rest = np.r_[:start, stop : layout.offsets[-1]]
     np.testing.assert_array_equal(part[rest], whole[rest])
+
+
+def test_a_frame_may_lack_all_columns_but_one():
+    X = pd.DataFrame(everything(1000, seed=0)).rename(columns="x{}".format)
+    layout = Reference.learn(X, pairs=True).layout
+    start, stop = layout.offsets[1:3]
+    whole, part = layout.profile(X).counts, layout.profile(X[["x1"]]).counts
+    np.testing.assert_array_equal(part[start:stop], whole[start:stop])
+    assert part.sum() == 1000

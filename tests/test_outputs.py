@@ -10,7 +10,7 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification, make_regression
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import (
@@ -117,6 +117,22 @@ def test_outputs_of_a_regressor_are_its_predictions_and_residuals_are_kept():
     counts = model.reference_.residuals.profile.counts
     table = Table(None, (500, 1), columns=[residuals])
     np.testing.assert_array_equal(counts, cells.count(table, 0))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+def test_targets_may_be_a_column():
+    """One residual per row, and folds that are stratified all the same."""
+    forest = RandomForestRegressor(n_estimators=3, random_state=0)
+    column = X[TRAIN, :1] + 0.0
+    flat, tall = (
+        ResilientEstimator(forest).fit(X[TRAIN], target).reference_
+        for target in (column.ravel(), column)
+    )
+    assert tall.residuals == flat.residuals
+    in_order = np.sort(BINARY[TRAIN])
+    model = ResilientEstimator(LogisticRegression())
+    reference = model.fit(X[TRAIN], in_order[:, None]).reference_
+    assert reference == model.fit(X[TRAIN], in_order).reference_
 
 
 def test_outputs_of_several_targets_are_told_apart():

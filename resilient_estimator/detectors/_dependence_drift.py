@@ -193,15 +193,15 @@ class DependenceDrift(CountDetector):
     ) -> Findings:
         rows, columns = np.triu_indices(len(names), 1)
         before, now = r.correlation[rows, columns], b.correlation[rows, columns]
-        change = np.arctanh(now) - np.arctanh(before)
+        varies = (np.diag(r.covariance) > 0) & (np.diag(b.covariance) > 0)
+        # A column that is absent or constant has no correlations to compare.
+        known = varies[rows] & varies[columns]
+        change = np.where(known, np.arctanh(now) - np.arctanh(before), 0.0)
         m, n = worth
         assumed = np.ones(len(rows)) if noise is None else noise[rows, columns]
         spread = (m * assumed + NORMAL_ROWS) / (m + NORMAL_ROWS)
         variance = spread * (1 / (m - 3) + 1 / (n - 3))
-        z = change / np.sqrt(variance)
-        known = np.diag(r.covariance) > 0
-        z = np.where(known[rows] & known[columns], z, 0.0)
-        pvalues = 2 * special.ndtr(-np.abs(z))
+        pvalues = 2 * special.ndtr(-np.abs(change) / np.sqrt(variance))
         quantile = -special.ndtri(1 / (2 * max(len(rows), 2)))
         found = st.debiased(np.abs(change), quantile * np.sqrt(variance))
         limit = np.abs(change) - special.ndtri(self.alpha / 2) * np.sqrt(variance)
