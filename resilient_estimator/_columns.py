@@ -103,6 +103,19 @@ class Table:
             return _labels(self.matrix[:, index])
         return _labels(self._columns[index])
 
+    def levels(self, index: int) -> tuple[NDArray[np.intp], list[Any]]:
+        """Return the column as codes, and one plain value for each distinct text."""
+        column = (
+            self.matrix[:, index] if self.matrix is not None else self._columns[index]
+        )
+        codes, texts = self.labels(index)
+        try:
+            distinct = _codes(column)[1]
+        except (TypeError, NotImplementedError):  # values that cannot be hashed
+            return codes, list(texts)
+        values = {label_text(v): _plain_value(v) for v in distinct if not is_missing(v)}
+        return codes, [values[text] for text in texts]
+
     def missing(self, index: int) -> NDArray[np.bool_]:
         """Return where the column has no value."""
         return np.asarray(self.labels(index).codes == MISSING)
@@ -371,6 +384,10 @@ def label_text(value: Any) -> str:
     if isinstance(value, (Real, Decimal)):
         value = _plain_number(value)
     return f"<{value!r}>"
+
+
+def _plain_value(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _plain_number(value: Any) -> Any:
