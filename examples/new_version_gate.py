@@ -1,0 +1,54 @@
+"""Let a new version of a model out only if it answers much as the old one, and as well.
+
+Run it in CI: the exit code says whether the new version may go out.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from resilient_estimator.stability import AnchoredEstimator, churn, retrain_churn
+
+
+def make_applications(n_samples: int, seed: int) -> Any:
+    """Return applications for a loan, and which of them were paid back."""
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame({"income": rng.gamma(4, 900, n_samples).round(-1)})
+    X["age"] = rng.integers(18, 80, n_samples)
+    X["amount"] = (X["income"] * rng.uniform(1, 12, n_samples)).round(-2)
+    region = rng.choice(["north", "south", "west"], n_samples, p=[0.5, 0.4, 0.1])
+    X["region"] = pd.Categorical(region)
+    months = X["amount"] / X["income"]
+    odds = 5 - 1.2 * months + 0.05 * X["age"] - 2 * (region == "west")
+    return X, np.where(rng.random(n_samples) < 1 / (1 + np.exp(-odds)), "paid", "lost")
+
+
+def main() -> int:
+    """Compare two new versions with the old one; return the exit code of the last."""
+    X, y = make_applications(3000, seed=0)
+    fresh, truth = make_applications(3000, seed=1)
+    model = HistGradientBoostingClassifier(max_iter=40, random_state=0)
+    old = clone(model).fit(X[:2000], y[:2000])
+
+    # A third of the rows is new; nothing else has changed.
+    plain = clone(model).fit(X[1000:], y[1000:])
+    print("An ordinary refit:")
+    gate = churn(old, plain, fresh, truth, groups="region")
+    print(gate, end="\n\n")
+
+    # How much of that is chance? As much as any two refits differ.
+    print(retrain_churn(model, X, y, n_refits=5, random_state=0))
+
+    # Customers see changes that nobody asked for: anchor the new version to the old.
+    anchored = AnchoredEstimator(model, old).fit(X[1000:], y[1000:])
+    print("\nThe same refit, anchored to the old version:")
+    gate = churn(old, anchored, fresh, truth, groups="region")
+    print(gate)
+    return 0 if gate.passed else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,479 @@
+"""How a new version, and a retrained model, differ; and the gate between versions."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from joblib import parallel_config
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+from sklearn.datasets import load_diabetes, make_classification
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from resilient_estimator import ResilientEstimator
+from resilient_estimator.stability import churn, retrain_churn
+from resilient_estimator.stability._intervals import (
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+    ratio_bounds,
+    tango_lower,
+    tango_statistic,
+    wilson,
+)
+from resilient_estimator.stability.versions._resampling import (
+    bootstrap_rows,
+    held_out,
+    subsample_rows,
+)
+
+X, y = make_classification(3000, flip_y=0.1, random_state=0)
+OLD = LogisticRegression().fit(X[:500], y[:500])
+NEW = LogisticRegression().fit(X[:700], y[:700])
+FRESH = slice(1000, None)
+N_DRAWS = 20_000
+
+
+def versions(gained, lost, both_wrong=0, n=1000):
+    """Return old answers, new answers and labels with so many rows of each kind."""
+    truth = np.zeros(n, dtype=int)
+    old, new = truth.copy(), truth.copy()
+    old[: gained + both_wrong] = 1
+    new[gained : gained + both_wrong + lost] = 1
+    return old, new, truth
+
+
+def test_figures_are_what_the_counts_say():
+    """Every figure follows from the four counts of right and wrong answers."""
+    old, new, truth = versions(gained=30, lost=10, both_wrong=100)
+    result = churn(old, new, None, truth)
+    found = result.performance
+    assert result.n_samples == 1000
+    assert result.churn == 0.04
+    assert (found.old, found.new) == (0.87, 0.89)
+    assert_allclose(found.difference, 0.02)
+    assert (found.negative_flips, found.positive_flips) == (0.01, 0.03)
+    assert_allclose(found.unnecessary_churn, 0.02)
+    assert_allclose(found.win_loss_ratio, 30.5 / 10.5)
+
+
+def test_models_and_their_answers_are_compared_alike():
+    """Stored answers of a version stand for the version."""
+    by_model = churn(OLD, NEW, X[FRESH], y[FRESH])
+    old, new = OLD.predict(X[FRESH]), NEW.predict(X[FRESH])
+    by_answers = churn(old, new, None, y[FRESH])
+    assert by_model.passed
+    assert by_model.performance == by_answers.performance
+    assert churn(OLD, new, X[FRESH]).churn == by_model.churn == np.mean(old != new)
+
+
+def test_a_model_does_not_churn_against_itself():
+    """No answer differs, and the bound depends on the rows alone: the rule of three."""
+    result = churn(OLD, OLD, X[:1000], y[:1000])
+    assert (result.churn, result.lower) == (0, 0)
+    assert result.upper == pytest.approx(1 - 0.05 ** (1 / 1000))
+    assert result.performance.difference == 0
+    assert result.passed
+
+
+def test_resilient_estimators_are_versions_too():
+    """What is compared are final answers, those of a fallback included."""
+    guarded = ResilientEstimator(LogisticRegression(), fallback="prior")
+    guarded.fit(X[:500], y[:500])
+    broken = X[FRESH].copy()
+    broken[:100, 0] = np.nan
+    result = churn(guarded, guarded.predict(broken), broken)
+    assert result.churn == 0
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "n", "said"),
+    [
+        (5, 5, 1000, []),
+        (40, 40, 1000, ["surely more than 5 %"]),
+        (22, 22, 1000, ["too few rows to be sure that it is below 5 %"]),
+        (28, 28, 1000, ["not below 5 %"]),
+        (0, 22, 1000, ["worse by 2 points or more"]),
+        (0, 300, 8000, ["surely worse by more than 2 points"]),
+        (0, 15, 1000, ["too few rows to be sure that it is not worse by 2 points"]),
+        (0, 0, 20, ["answers differ on 0 %", "accuracy went from 1 to 1"]),
+    ],
+)
+def test_reasons_say_why_a_version_is_not_passed(gained, lost, n, said):
+    """Each gate that is not passed has its sentence; passed means no sentence."""
+    result = churn(*versions(gained, lost, n=n)[:2], None, np.zeros(n, dtype=int))
+    assert result.passed == (not said)
+    assert len(result.reasons) == len(said)
+    for text, reason in zip(said, result.reasons, strict=True):
+        assert text in reason
+
+
+def test_a_ci_log_reads_the_gate_line_by_line():
+    """The first word of each line says what failed."""
+    old, new, truth = versions(gained=10, lost=100)
+    groups = np.where(np.arange(1000) < 200, "young", "old")
+    lines = repr(churn(old, new, None, truth, groups=groups)).splitlines()
+    assert lines[0] == "Churn: NOT passed"
+    assert lines[1].startswith("FAIL  answers differ on 11 % of 1,000 rows, at most")
+    assert lines[2].startswith("FAIL  accuracy 0.99 -> 0.9: -9 points, at worst -10")
+    assert lines[4].strip().startswith("group young: 55 % of 200 rows")
+
+
+def test_a_churn_is_neither_true_nor_false():
+    """An `assert churn(...)` that never fails would be a gate that is always open."""
+    with pytest.raises(TypeError, match="ask for its 'passed'"):
+        bool(churn(OLD, NEW, X[FRESH]))
+
+
+def test_counts_without_a_sign_are_subtracted_as_numbers():
+    """0 and 1 differ by one, not by 255."""
+    old, new = np.zeros(9, dtype=np.uint8), np.ones(9, dtype=np.uint8)
+    assert churn(old, new, None, new, tolerance=1.5).churn == 0
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_groups_are_a_column_or_an_array(make):
+    """Both say the same; each group has its own share; the table is worst first."""
+    frame = pd.DataFrame({"x": X[FRESH][:, 0], "site": np.arange(2000) % 3})
+    old = np.zeros(2000, dtype=int)
+    new = np.where((frame["site"] == 2) & (frame["x"] > 0), 1, 0)
+    by_name = churn(old, new, make(dict(frame)), groups="site")
+    by_array = churn(old, new, None, groups=frame["site"].to_numpy())
+    assert by_name.by_group == by_array.by_group
+    assert [g.group for g in by_name.by_group] == ["0", "1", "2"]
+    table = by_name.to_frame()
+    assert table["group"][0] == "2"
+    assert table["churn"][0] == new[frame["site"] == 2].mean()
+
+
+def test_a_group_that_churns_too_much_is_named_where_the_whole_does_not():
+    """The gate is passed by the rows as a whole; the reason says who pays for it."""
+    new = np.where(np.arange(4000) < 60, 1, 0)
+    groups = np.where(np.arange(4000) < 200, "west", "east")
+    result = churn(0 * new, new, None, groups=groups)
+    assert result.passed
+    assert result.reasons == [
+        "surely more than 5 % of the answers differ in group west (30 % of 200 rows)"
+    ]
+
+
+def test_bounds_of_all_groups_hold_at_once():
+    """The chance that any group's churn is above its bound is at most alpha."""
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(400):
+        new = (rng.random(1000) < 0.1).astype(int)
+        found = churn(0 * new, new, None, groups=np.arange(1000) % 10).by_group
+        wrong += any(group.upper < 0.1 for group in found)
+    assert wrong / 400 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+
+
+@pytest.mark.parametrize("n", [200, 500, 2000])
+def test_size_and_power_of_the_accuracy_gate(n):
+    """Tango's bound passes a version on the margin in .04 to .055 of cases."""
+    rng = np.random.default_rng(n)
+    quantile = stats.norm.isf(0.05)
+    on_margin = rng.multinomial(n, [0.04, 0.06, 0.9], size=N_DRAWS)
+    as_good = rng.multinomial(n, [0.05, 0.05, 0.9], size=N_DRAWS)
+    size, power = (
+        np.mean(tango_statistic(drawn[:, 0], drawn[:, 1], n, -0.02) > quantile)
+        for drawn in (on_margin, as_good)
+    )
+    assert 0.04 <= size <= 0.055
+    assert power >= (0.85 if n == 2000 else size)
+
+
+def test_the_whole_gate_passes_what_it_should_and_nothing_else():
+    """On the limit of churn or accuracy: at most alpha; inside both: nearly always."""
+    rng = np.random.default_rng(0)
+
+    def passed(discordance, difference):
+        gained, lost = (discordance + difference) / 2, (discordance - difference) / 2
+        drawn = rng.multinomial(2000, [gained, lost, 1 - discordance], size=100)
+        results = (versions(b, c, n=2000) for b, c, _ in drawn)
+        return np.mean([churn(a, b, None, y).passed for a, b, y in results])
+
+    at_most = 0.05 + 3 * np.sqrt(0.05 * 0.95 / 100)
+    assert passed(0.05, 0.0) < at_most
+    assert passed(0.03, -0.02) < at_most
+    assert passed(0.03, 0.0) > 0.95
+
+
+def test_clopper_pearson_is_exact():
+    """It is the share at which what was seen becomes improbable, one by one."""
+    counts = np.arange(51)
+    upper = clopper_pearson_upper(counts, 50, alpha=0.05)
+    assert_allclose(stats.binom.cdf(counts[:-1], 50, upper[:-1]), 0.05)
+    assert upper[-1] == 1
+    assert_allclose(clopper_pearson_lower(counts, 50), 1 - upper[::-1])
+
+
+def test_tango_s_bound_is_where_its_statistic_is_the_quantile():
+    """For any counts, none discordant included; and it falls with lost rows."""
+    gained, lost = np.array([0, 10, 3, 50]), np.array([0, 20, 1, 10])
+    bound = tango_lower(gained, lost, 200)
+    assert_allclose(tango_statistic(gained, lost, 200, bound), stats.norm.isf(0.05))
+    assert (tango_lower(gained, lost + 1, 200) < bound).all()
+    assert tango_lower(0, 200, 200) == -1
+
+
+def test_wilson_is_scipy_s():
+    """The same interval as SciPy's, for counts that are whole numbers."""
+    theirs = stats.binomtest(37, 120).proportion_ci(0.9, method="wilson")
+    assert_allclose(wilson(37 / 120, 120, 0.9), theirs)
+
+
+@pytest.mark.parametrize("worse", [1.02, 0.9])
+def test_fieller_s_bounds_cover_the_ratio(worse):
+    """Each of both bounds misses the ratio of means in about alpha of cases."""
+    rng = np.random.default_rng(0)
+    missed = np.zeros(2)
+    for _ in range(2000):
+        old, new = np.abs(rng.normal(size=100) + 0.5 * rng.normal(size=(2, 100)))
+        low, high = ratio_bounds(worse * new, old)
+        missed += low > worse, high < worse
+    assert_allclose(missed / 2000, 0.05, atol=0.015)
+
+
+def test_regressors_differ_by_more_than_the_tolerance():
+    """Churn is the share of differences above it; errors are compared in pairs."""
+    truth = np.linspace(0, 10, 1000)
+    old = truth + np.tile([0.5, -0.5], 500)
+    new = np.where(truth < 1, truth + 3, truth)
+    result = churn(old, new, None, truth, tolerance=1.0, max_churn=0.2)
+    assert result.churn == np.mean(np.abs(old - new) > 1) == 0.1
+    assert result.performance.metric == "mean absolute error"
+    assert result.performance.difference == pytest.approx(1 - 0.3 / 0.5, abs=0.01)
+    assert result.performance.negative_flips == 0.1
+    assert result.passed
+
+
+def test_the_tolerance_of_a_regressor_is_remembered():
+    """It is the spread of the residuals that a ResilientEstimator saw out of fold."""
+    X, y = load_diabetes(return_X_y=True)
+    old = ResilientEstimator(Ridge(alpha=0.01)).fit(X[:300], y[:300])
+    new = Ridge(alpha=0.01).fit(X[:350], y[:350])
+    residuals = y[300:] - old.predict(X[300:])
+    expected = 1.4826 * stats.median_abs_deviation(residuals)
+    found = churn(old, new, X[350:], y[350:]).tolerance
+    assert found == churn(new, old, X[350:]).tolerance
+    assert found == pytest.approx(expected, rel=0.25)
+
+
+def test_classes_that_one_version_knows_alone_are_told():
+    """A version with a new class is compared, and the class is named."""
+    labels = np.where(X[:, 0] > 1, 2, y)
+    new = LogisticRegression().fit(X[:700], labels[:700])
+    result = churn(OLD, new, X[FRESH], labels[FRESH])
+    assert "only the new version knows 2" in result.reasons
+    assert result.churn > 0
+
+
+GOOD = {"model_a": OLD, "model_b": NEW, "X": X[FRESH], "y": y[FRESH]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "match"),
+    [
+        ({"alpha": 0}, ValueError, r"'alpha' .* \(0, 1\). Got 0 instead"),
+        ({"margin": "2 %"}, ValueError, r"'margin' parameter of churn must be"),
+        ({"max_churn": 5}, ValueError, r"'max_churn' parameter of churn must be"),
+        (
+            {"model_a": None},
+            TypeError,
+            r"'model_a' parameter of churn must be a fitted",
+        ),
+        ({"model_b": Ridge}, TypeError, r"'model_b' parameter of churn must be a"),
+        ({"tolerance": 1.0}, ValueError, r"'tolerance' .* None for classifiers"),
+        ({"y": y[:5]}, ValueError, r"inconsistent numbers of samples"),
+        ({"groups": ["a"]}, ValueError, r"inconsistent numbers of samples"),
+        ({"groups": "site"}, ValueError, r"'groups' parameter of churn must be"),
+        ({"y": y[FRESH] + 7}, ValueError, r"y holds 7, 8, but the classes"),
+        ({"y": y[FRESH].astype(str)}, ValueError, r"y holds '0', '1'"),
+        ({"y": np.where(y[FRESH] == 1, np.nan, 0)}, ValueError, r"Some are missing"),
+        ({"X": X[:0], "y": None}, ValueError, r"0 sample"),
+        ({"X": X[:, :3]}, ValueError, r"X has 3 features"),
+    ],
+)
+def test_bad_input_is_named(changes, error, match):
+    """Every bad parameter has an error that names it."""
+    with pytest.raises(error, match=match):
+        churn(**{**GOOD, **changes})
+
+
+def test_versions_that_share_no_class_are_refused():
+    """Labels of another coding would look like complete churn."""
+    texts = LogisticRegression().fit(X, np.where(y == 1, "yes", "no"))
+    with pytest.raises(ValueError, match=r"same classes. model_a knows 0, 1, model_b"):
+        churn(OLD, texts, X)
+    other = LogisticRegression().fit(X, y + 5)
+    with pytest.raises(ValueError, match="same classes"):
+        churn(OLD, other, X)
+
+
+def test_a_regressor_s_tolerance_must_be_known_and_good():
+    """No made-up scale: what is needed is said."""
+    model = Ridge().fit(X, X[:, 0])
+    with pytest.raises(ValueError, match=r"'tolerance' .* given for regressors"):
+        churn(model, model, X)
+    with pytest.raises(ValueError, match=r"'tolerance' .* a positive number. Got -1"):
+        churn(model, model, X, tolerance=-1)
+    with pytest.raises(ValueError, match=r"must be finite numbers"):
+        churn(model, np.full(len(X), np.nan), X, tolerance=1)
+
+
+def test_disagreement_is_that_of_all_pairs():
+    """Churn, each row's share, and the rows at stake, counted one pair at a time."""
+    result = retrain_churn(
+        DecisionTreeClassifier(), X, y, n_refits=4, X_eval=X[:200], random_state=0
+    )
+    assert_array_equal(result.rows, np.arange(200))
+    assert result.churn == pytest.approx(result.disagreement.mean())
+    assert set(np.round(result.disagreement * 6)) <= {0, 3, 4}  # of 6 pairs
+    assert_array_equal(result.rows_at_stake, np.flatnonzero(result.disagreement > 0.25))
+    assert result.retrain_stability == 1 - result.churn
+    assert result.multiplicity is None
+
+
+def test_unstable_learners_churn_more():
+    """Single trees churn more than forests, and forests more than a constant."""
+    models = DecisionTreeClassifier(), RandomForestClassifier(10), DummyClassifier()
+    tree, forest, constant = (retrain_churn(m, X, y, random_state=0) for m in models)
+    assert tree.low > forest.high
+    assert forest.low > 0
+    assert (constant.churn, constant.low) == (0, 0)
+    assert constant.high > 0
+    assert len(tree.rows_at_stake) > len(forest.rows_at_stake)
+
+
+def test_a_seed_alone_churns_less_than_other_rows():
+    """The learner's own chance is a part of the churn, or all there is."""
+    forest = RandomForestClassifier(10)
+    rows = retrain_churn(forest, X, y, random_state=0)
+    seed = retrain_churn(forest, X, y, refit="seed", random_state=0)
+    assert 0 < seed.churn < rows.churn
+    none = retrain_churn(LogisticRegression(), X, y, refit="seed", random_state=0)
+    assert none.churn == 0
+
+
+def test_the_same_seed_gives_the_same_answer_and_leaves_the_estimator_alone():
+    """Also for estimators without a seed, with any number of jobs."""
+    forest = make_pipeline(StandardScaler(), RandomForestClassifier(5))
+    with parallel_config("threading"):
+        runs = [
+            retrain_churn(forest, X, y, n_refits=3, random_state=0, n_jobs=n_jobs)
+            for n_jobs in (None, 2)
+        ]
+    assert_array_equal(runs[0].disagreement, runs[1].disagreement)
+    assert forest[-1].random_state is None
+    assert not hasattr(forest[-1], "estimators_")
+
+
+def test_held_out_rows_are_not_learnt_from():
+    """A nearest-neighbour-like memory would know them: labels of rows are noise."""
+    noise = np.random.default_rng(0).integers(2, size=len(y))
+    result = retrain_churn(DecisionTreeClassifier(), X, noise, random_state=0)
+    assert 0.4 < result.churn < 0.6
+    assert len(result.rows) == pytest.approx(0.3 * len(X), rel=0.01)
+
+
+@pytest.mark.parametrize("n_rare", [1, 3])
+def test_rare_classes_stay_in_every_refit(n_rare):
+    """A class with one row is learnt from each time: it is never held out or lost."""
+    codes = np.array([0] * 40 + [1] * n_rare)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        assert not held_out(codes, 0.3, rng)[codes == 1].any()
+        assert np.sum(codes[bootstrap_rows(codes, rng)] == 1) == n_rare
+        assert 0 < np.sum(codes[subsample_rows(codes, rng)] == 1) <= n_rare
+
+
+def test_ambiguity_is_at_least_discrepancy():
+    """Marx et al.: any as good refit against the worst one; both against the best."""
+    result = retrain_churn(DecisionTreeClassifier(), X, y, delta=0.5, random_state=0)
+    ambiguity, discrepancy, n_as_good = result.multiplicity
+    assert n_as_good == result.n_refits
+    assert 0 < discrepancy < ambiguity <= np.mean(result.disagreement > 0)
+    strict = retrain_churn(DecisionTreeClassifier(), X, y, delta=0, random_state=0)
+    assert strict.multiplicity.n_as_good < n_as_good
+
+
+def test_regressors_are_measured_in_their_residuals():
+    """A tree moves farther than a line; the unit is the spread of the residuals."""
+    X, y = load_diabetes(return_X_y=True)
+    line = retrain_churn(Ridge(alpha=0.01), X, y, random_state=0)
+    tree = retrain_churn(DecisionTreeRegressor(), X, y, random_state=0)
+    assert line.churn < tree.churn
+    assert line.spread < tree.spread
+    assert 30 < line.tolerance < 80
+    assert "of the tolerance" in repr(line)
+
+
+def test_weights_are_drawn_with_their_rows():
+    """A per-row fit parameter follows the rows; weight zero is not learnt from."""
+    weight = np.where(y == 1, 1.0, 0.0)
+    result = retrain_churn(
+        DecisionTreeClassifier(), X, y, fit_params={"sample_weight": weight}
+    )
+    assert result.churn == 0
+
+
+@pytest.mark.parametrize("refit", ["bootstrap", "subsample"])
+def test_frames_with_text_labels_are_refitted(refit):
+    """Any container and any labels: rows are drawn from frames too."""
+    frame = pd.DataFrame(X[:400], columns=[f"c{i}" for i in range(20)])
+    labels = pd.Series(np.where(y[:400] == 1, "yes", "no"))
+    tree = DecisionTreeClassifier()
+    result = retrain_churn(tree, frame, labels, n_refits=3, refit=refit)
+    assert 0 < result.churn < 0.5
+
+
+@pytest.mark.slow
+def test_the_interval_of_retrain_churn_covers():
+    """Over other rows and other refits, 95 % intervals cover the churn."""
+    tree = DecisionTreeClassifier(max_depth=4)
+    train, labels, pool = X[:400, :6], y[:400], X[400:, :6]
+    truth = retrain_churn(
+        tree, train, labels, n_refits=100, X_eval=pool, random_state=0
+    ).churn
+    rng = np.random.default_rng(1)
+    covered = 0
+    for seed in range(100):
+        rows = rng.integers(len(pool), size=200)
+        found = retrain_churn(tree, train, labels, X_eval=pool[rows], random_state=seed)
+        covered += found.low <= truth <= found.high
+    assert covered / 100 >= 0.91
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "match"),
+    [
+        ({"estimator": LogisticRegression}, TypeError, r"'estimator' parameter of"),
+        ({"estimator": StandardScaler()}, TypeError, r"a classifier or a regressor"),
+        ({"n_refits": 1}, ValueError, r"'n_refits' .* at least 2. Got 1"),
+        ({"refit": "jackknife"}, ValueError, r"'bootstrap', 'subsample' or 'seed'"),
+        ({"delta": -1}, ValueError, r"'delta' parameter of retrain_churn"),
+        ({"confidence": 95}, ValueError, r"'confidence' parameter of retrain_churn"),
+        ({"tolerance": 1}, ValueError, r"'tolerance' .* None for classifiers"),
+        ({"y": y[:5]}, ValueError, r"inconsistent numbers of samples"),
+        ({"X": X[:3], "y": y[:3]}, ValueError, r"'X_eval' .* given where no class"),
+    ],
+)
+def test_bad_input_of_retrain_churn_is_named(changes, error, match):
+    """Every bad parameter has an error that names it."""
+    good = {"estimator": LogisticRegression(), "X": X, "y": y}
+    with pytest.raises(error, match=match):
+        retrain_churn(**{**good, **changes})
+
+
+def test_what_a_refit_needs_is_said():
+    """A seed to change, or labels to measure a regressor's residuals with."""
+    with pytest.raises(ValueError, match=r"with a random_state where refit is 'seed'"):
+        retrain_churn(KNeighborsClassifier(), X, y, refit="seed")
+    with pytest.raises(ValueError, match=r"'tolerance' .* regressor without y_eval"):
+        retrain_churn(Ridge(), X, X[:, 0], X_eval=X[:9], n_refits=2)
