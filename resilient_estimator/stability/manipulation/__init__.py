@@ -1,0 +1,1 @@
+"""What of its input a person can change: who gains by it, what to change, and why."""
