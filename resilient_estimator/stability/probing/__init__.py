@@ -1,0 +1,1 @@
+"""Who asks near what he asked before looks for the boundary."""
