@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from resilient_estimator.exceptions import FallbackError
 from resilient_estimator.fallback import check_labels
 
 Mask = NDArray[np.bool_]
+Doubt = Callable[[Any, Any, str], Mask]
 
 
 def inspect_rows(guard: Any, X: Any) -> dict[str, Mask]:
@@ -37,13 +38,6 @@ def take_rows(X: Any, mask: Mask) -> Any:
     return _safe_indexing(X, np.flatnonzero(mask))
 
 
-def is_uncertain(proba: Any, min_confidence: float) -> Mask:
-    """Return the rows whose highest probability is below `min_confidence`."""
-    outputs = proba if isinstance(proba, list) else [proba]
-    confidence = np.min([output.max(axis=1) for output in outputs], axis=0)
-    return np.asarray(confidence < min_confidence)
-
-
 def answer_by_parts(
     method: str,
     X: Any,
@@ -51,29 +45,30 @@ def answer_by_parts(
     estimator: Any,
     fallback: Any,
     flags: Bunch,
-    min_confidence: float | None,
+    doubts: Mapping[str, Doubt],
 ) -> Any:
     """Return the answers of both parts, each asked about its own rows only.
 
-    `flags` gets the masks `uncertain` (with `min_confidence`) and `fallback`.
+    `flags` gets a mask for each reason to doubt an answer of the estimator, and
+    `fallback`.
     """
     rejected = any_flag(flags, count_rows(X))
     some = bool(rejected.any())
-    every = some and bool(rejected.all())
-    if min_confidence is not None:
-        flags.uncertain = np.zeros(len(rejected), dtype=bool)
+    flags.update({reason: np.zeros(len(rejected), dtype=bool) for reason in doubts})
     answer = None
-    if not every:
+    if not (some and rejected.all()):
         chosen = take_rows(X, ~rejected) if some else X
         answer = getattr(estimator, method)(chosen)
-        if min_confidence is not None:
-            certain = answer if method == "predict_proba" else None
-            proba = estimator.predict_proba(chosen) if certain is None else certain
-            unsure = is_uncertain(proba, min_confidence)
-            flags.uncertain[~rejected] = unsure
-            answer = _drop_rows(answer, unsure)
-            rejected = rejected | flags.uncertain
-            some = rejected.any()
+        doubted = {reason: f(chosen, answer, method) for reason, f in doubts.items()}
+        if doubted:
+            asked = ~rejected
+            for reason, mask in doubted.items():
+                flags[reason][asked] = mask
+            answer = _drop_rows(answer, any_flag(doubted, int(asked.sum())))
+            rejected = any_flag(
+                {"": rejected, **{r: flags[r] for r in doubts}}, len(rejected)
+            )
+            some = bool(rejected.any())
     flags.fallback = rejected
     if not some:
         return answer

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from sklearn.base import is_regressor
 from sklearn.utils import Bunch, _safe_indexing
 
-from resilient_estimator._answers import any_flag, inspect_rows, is_uncertain, take_rows
+from resilient_estimator._answers import any_flag, inspect_rows, take_rows
 from resilient_estimator._columns import Table, count_rows
+from resilient_estimator._doubts import assess_stability, doubts_of, is_uncertain
 from resilient_estimator._folds import OutOfFold
 from resilient_estimator._outputs import output_table, score_method
 from resilient_estimator.assessment import (
@@ -20,8 +21,9 @@ from resilient_estimator.assessment import (
 )
 from resilient_estimator.detectors import DetectorUnion
 from resilient_estimator.reference import Profile, Reference
+from resilient_estimator.stability import Stability
 
-NOT_GUARDED = ("uncertain", "fallback")
+NOT_GUARDED = ("uncertain", "unstable", "fallback")
 
 
 class Look(NamedTuple):
@@ -58,7 +60,7 @@ def look_at(
     guarded = _guarded(found, X)
     scores, failure = _ask(model, X, guarded, said, method)
     if flags is None:
-        _complete_flags(model, found, guarded, scores)
+        _complete_flags(model, X, found, guarded, scores)
     if scores is None or not model.reference_.layout.outputs:
         return Look(found, None, failure)
     classes = getattr(model.estimator_, "classes_", None)
@@ -76,7 +78,7 @@ def _ask(
     model: Any, X: Any, guarded: NDArray[np.bool_], said: Any, method: str
 ) -> tuple[Any, str]:
     """Return the estimator's scores of the rows that are not guarded, or why not."""
-    wanted = model.reference_.layout.outputs or model.min_confidence is not None
+    wanted = model.reference_.layout.outputs or doubts_of(model)
     if not wanted or guarded.all():
         return None, ""
     best = score_method(model.estimator_)
@@ -90,15 +92,17 @@ def _ask(
 
 
 def _complete_flags(
-    model: Any, flags: Bunch, guarded: NDArray[np.bool_], scores: Any
+    model: Any, X: Any, flags: Bunch, guarded: NDArray[np.bool_], scores: Any
 ) -> None:
-    """Add which rows are uncertain, and which the fallback answers."""
+    """Add which answers are in doubt, and which rows the fallback answers."""
     rejected = guarded
-    if model.min_confidence is not None:
-        flags.uncertain = np.zeros(len(guarded), dtype=bool)
+    method = score_method(model.estimator_)
+    for reason, find in doubts_of(model).items():
+        flags[reason] = np.zeros(len(guarded), dtype=bool)
         if scores is not None:
-            flags.uncertain[~guarded] = is_uncertain(scores, model.min_confidence)
-        rejected = guarded | flags.uncertain
+            rows = take_rows(X, ~guarded) if guarded.any() else X
+            flags[reason][~guarded] = find(rows, scores, method)
+        rejected = rejected | flags[reason]
     flags.fallback = rejected & (model.fallback_ is not None)
 
 
@@ -109,10 +113,13 @@ def count_batch(model: Any, X: Any, look: Look) -> Profile:
     return profile
 
 
-def assess_batch(model: Any, X: Any, look: Look, y: Any = None) -> Assessment:
+def assess_batch(
+    model: Any, X: Any, look: Look, y: Any = None, *, stability: bool = False
+) -> Assessment:
     """Compare a batch with training, and put together what is to be told about it."""
     n_samples = count_rows(X)
-    n_flagged = int(np.count_nonzero(_guarded(look.flags, X)))
+    guarded = _guarded(look.flags, X)
+    n_flagged = int(np.count_nonzero(guarded))
     explain = getattr(model.guard_, "explain", None)
     return Assessment(
         n_samples=n_samples,
@@ -126,9 +133,19 @@ def assess_batch(model: Any, X: Any, look: Look, y: Any = None) -> Assessment:
             model.training_flags_["n_samples"],
         ),
         performance=None if y is None else realised_performance(model, X, y),
+        stability=_stability(model, X, guarded, look) if stability else None,
         importances=model.importances_,
         failure=look.failure,
     )
+
+
+def _stability(
+    model: Any, X: Any, guarded: NDArray[np.bool_], look: Look
+) -> Stability | None:
+    """Return the stability over rows that no guard flags, None where it has none."""
+    if look.failure:
+        return None
+    return assess_stability(model, X, np.flatnonzero(~guarded))
 
 
 def _compare(model: Any, X: Any, look: Look) -> Any:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import (
-    ClassifierMixin,
-    RegressorMixin,
-    clone,
-    is_classifier,
-)
+from numpy.typing import NDArray
+from sklearn.base import clone, is_classifier
 from sklearn.utils import Bunch
 from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
 
-from resilient_estimator._answers import answer_by_parts, inspect_rows, is_uncertain
+from resilient_estimator._answering import AnsweringEstimator
 from resilient_estimator._batch import (
     assess_batch,
     count_batch,
@@ -26,23 +23,24 @@ from resilient_estimator._batch import (
     learn_reference,
     look_at,
 )
-from resilient_estimator._columns import count_rows
-from resilient_estimator._contract import (
-    PartsContract,
-    every_part_has,
-    shows_sample_weight,
+from resilient_estimator._contract import every_part_has, shows_sample_weight
+from resilient_estimator._doubts import (
+    check_doubts,
+    learn_stability,
+    score_answered,
 )
 from resilient_estimator._folds import ask_out_of_fold
 from resilient_estimator.assessment import Assessment
 from resilient_estimator.detectors import fit_detector, make_detector
 from resilient_estimator.exceptions import check_share
 from resilient_estimator.fallback import fit_fallback
-from resilient_estimator.guards import make_guard
+from resilient_estimator.guards import fit_guard, make_guard
 from resilient_estimator.recalibration import recalibrate_threshold
 from resilient_estimator.reference import Profile
+from resilient_estimator.stability import check_tolerance, read_moves
 
 
-class ResilientEstimator(PartsContract):
+class ResilientEstimator(AnsweringEstimator):
     """Wrap a classifier or a regressor with a memory of its training data.
 
     Answers are those of `estimator`, row by row, except for rows that the guard flags:
@@ -70,6 +68,10 @@ class ResilientEstimator(PartsContract):
         Rows whose highest class probability is below it are flagged as "uncertain" and
         answered by the fallback. Classifiers only. The estimator is then asked for its
         probabilities too.
+    min_stability : float or None, default=None
+        Rows whose stability (`score_stability`) is below it are flagged as "unstable"
+        and answered by the fallback. The estimator is then asked about 32 moved copies
+        of each row too.
     cv : int, splitter, iterable or None, default=5
         How training rows are split, so that models answer rows that they did not learn
         from: the reference that production's answers are compared with. An int is a
@@ -96,6 +98,8 @@ class ResilientEstimator(PartsContract):
         The fitted detector.
     reference_ : Reference
         Counts of the training rows, and of what models said about them out of fold.
+    perturbation_ : Perturbation
+        How far near neighbours in training lie apart, column by column.
     importances_ : ndarray of float of shape (n_features_in_,) or None
         Share of each column in what the estimator uses, with `importance`.
     threshold_ : float or None
@@ -145,6 +149,7 @@ class ResilientEstimator(PartsContract):
         guard: Any = "auto",
         detector: Any = "auto",
         min_confidence: float | None = None,
+        min_stability: float | None = None,
         cv: Any = 5,
         n_jobs: int | None = None,
         importance: bool = False,
@@ -154,6 +159,7 @@ class ResilientEstimator(PartsContract):
         self.guard = guard
         self.detector = detector
         self.min_confidence = min_confidence
+        self.min_stability = min_stability
         self.cv = cv
         self.n_jobs = n_jobs
         self.importance = importance
@@ -183,13 +189,12 @@ class ResilientEstimator(PartsContract):
         # First: its errors about malformed input are those that users know.
         estimator = clone(self.estimator)
         estimator.fit(X, y, **routed["estimator"]["fit"])
-        self._check_min_confidence(estimator)
+        check_doubts(self, estimator)
         fallback = fit_fallback(
             self.fallback, estimator, X, y, **routed["fallback"]["fit"]
         )
         guard = make_guard(self.guard)
-        if guard is not None:
-            guard.fit(X, y)
+        fit_guard(guard, estimator, X, y)
         detector = make_detector(self.detector)
         out_of_fold = ask_out_of_fold(
             estimator,
@@ -213,6 +218,7 @@ class ResilientEstimator(PartsContract):
             time_ordered=getattr(detector, "time_ordered", False),
         )
         self.detector_ = fit_detector(detector, self.reference_, X, y)
+        learn_stability(self, X)
         return self
 
     def predict(
@@ -261,75 +267,7 @@ class ResilientEstimator(PartsContract):
             return answer, assess_batch(self, X, look_at(self, X, flags, said, method))
         return (answer, flags) if return_flags else answer
 
-    @every_part_has("predict_proba")
-    def predict_proba(self, X: Any) -> Any:
-        """Return class probabilities, row by row from the part that answers.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to answer.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Probabilities. A threshold set by `recalibrate` does not change them.
-        """
-        return self._answer("predict_proba", X)[0]
-
-    @every_part_has("predict_log_proba")
-    def predict_log_proba(self, X: Any) -> Any:
-        """Return log-probabilities, row by row from the part that answers.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to answer.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            Logarithms of the probabilities.
-        """
-        return self._answer("predict_log_proba", X)[0]
-
-    @every_part_has("decision_function")
-    def decision_function(self, X: Any) -> Any:
-        """Return decision values, row by row from the part that answers.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to answer.
-
-        Returns
-        -------
-        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Decision values.
-        """
-        return self._answer("decision_function", X)[0]
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy or R squared of the answers.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to answer.
-        y : array-like of shape (n_samples,)
-            True targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        score : float
-            Accuracy of a classifier, R squared of a regressor.
-        """
-        mixin = ClassifierMixin if is_classifier(self) else RegressorMixin
-        return float(mixin.score(self, X, y, sample_weight))
-
-    def assess(self, X: Any, y: Any = None) -> Assessment:
+    def assess(self, X: Any, y: Any = None, *, stability: bool = False) -> Assessment:
         """Compare a batch with training, and say what is to be told about it.
 
         The estimator is asked once, for its scores, about the rows that no guard flags.
@@ -341,6 +279,9 @@ class ResilientEstimator(PartsContract):
         y : array-like of shape (n_samples,), default=None
             True targets, if they are known: the realised score is then part of the
             assessment.
+        stability : bool, default=False
+            Whether to score the stability of the model over the rows that no guard
+            flags, or over a thousand of them: ten moved copies of each are asked about.
 
         Returns
         -------
@@ -348,7 +289,76 @@ class ResilientEstimator(PartsContract):
             True when action is needed; `reasons` says why.
         """
         check_is_fitted(self)
-        return assess_batch(self, X, look_at(self, X), y)
+        return assess_batch(self, X, look_at(self, X), y, stability=stability)
+
+    def score_stability(
+        self,
+        X: Any,
+        *,
+        n_copies: int = 32,
+        size: float = 0.5,
+        immutable: Any = (),
+        bounds: Mapping[Any, Any] | None = None,
+        monotone: Mapping[Any, int] | None = None,
+        tolerance: float = 1.0,
+        seed: int = 0,
+    ) -> NDArray[np.float64]:
+        """Say for each row how stable the estimator's answer is when the row moves.
+
+        Copies of a row are moved half as far as near neighbours in training lie apart.
+        Its stability is the mean of the share of copies that get the same answer, and
+        of the probability that they give to it. A regressor's answer is the same if it
+        changes by at most `tolerance` standard deviations of out-of-fold residuals.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows.
+        n_copies : int, default=32
+            Moved copies of each row: the estimator is asked about all of them.
+        size : float, default=0.5
+            How far rows move: 1 is as far as near neighbours lie apart.
+        immutable : sequence of str or int, default=()
+            Columns that stay as they are.
+        bounds : dict of str or int to (float, float), default=None
+            Least and largest value of numbers, None meaning no limit.
+        monotone : dict of str or int to {1, -1}, default=None
+            Numbers that move only upwards, or only downwards.
+        tolerance : float, default=1.0
+            Of regressors: by how much an answer may change and still be the same.
+        seed : int, default=0
+            Another seed gives other noise. The noise of a row follows from the seed and
+            the row alone.
+
+        Returns
+        -------
+        stability : ndarray of float of shape (n_samples,)
+            In [0, 1]. NaN for rows that the guard keeps from the estimator, where there
+            is a fallback to answer them.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, names a column that does not exist, or
+            lets nothing move.
+
+        See Also
+        --------
+        resilient_estimator.stability.StabilityScorer : The same for any fitted model.
+        """
+        check_is_fitted(self)
+        check_tolerance(self, tolerance)
+        moves = read_moves(
+            type(self).__name__,
+            self.perturbation_.names,
+            n_copies=n_copies,
+            size=size,
+            seed=seed,
+            immutable=immutable,
+            bounds=bounds,
+            monotone=monotone,
+        )
+        return score_answered(self, X, moves, tolerance)
 
     def profile(self, X: Any) -> Profile:
         """Count a batch, its flags and the estimator's answers.
@@ -442,47 +452,3 @@ class ResilientEstimator(PartsContract):
             )
             other.threshold_ = other.recalibration_.threshold
         return other
-
-    def _answer(
-        self, method: str, X: Any, *, want_flags: bool = False
-    ) -> tuple[Any, Bunch | None]:
-        """Return the answers of `method`, and the flags where they are wanted."""
-        self._check_fitted()
-        if self.fallback_ is None:
-            answer = getattr(self.estimator_, method)(X)
-            if not want_flags:
-                return answer, None
-            flags = Bunch(**inspect_rows(self.guard_, X))
-            if self.min_confidence is not None:
-                proba = self.estimator_.predict_proba(X)
-                flags.uncertain = is_uncertain(proba, self.min_confidence)
-            flags.fallback = np.zeros(count_rows(X), dtype=bool)
-            return answer, flags
-        if not want_flags and self._is_clear(X):
-            return getattr(self.estimator_, method)(X), None
-        flags = Bunch(**inspect_rows(self.guard_, X))
-        answer = answer_by_parts(
-            method,
-            X,
-            estimator=self.estimator_,
-            fallback=self.fallback_,
-            flags=flags,
-            min_confidence=self.min_confidence,
-        )
-        return answer, flags
-
-    def _is_clear(self, X: Any) -> bool:
-        """Whether the estimator may answer all rows, as is plain at a glance."""
-        all_clear = getattr(self.guard_, "all_clear", None)
-        return self.min_confidence is None and all_clear is not None and all_clear(X)
-
-    def _check_min_confidence(self, estimator: Any) -> None:
-        if self.min_confidence is None:
-            return
-        check_share("min_confidence", self.min_confidence, may_be_none=True)
-        if not is_classifier(self) or not hasattr(estimator, "predict_proba"):
-            raise ValueError(
-                "The 'min_confidence' parameter of ResilientEstimator must be None "
-                "unless the estimator is a classifier with 'predict_proba'. Got "
-                f"{self.min_confidence!r} instead."
-            )

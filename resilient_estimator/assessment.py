@@ -25,6 +25,7 @@ from resilient_estimator.drift import (
     percent,
 )
 from resilient_estimator.exceptions import needs_extra
+from resilient_estimator.stability import Stability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +76,8 @@ class Assessment:
         Whether the guard flags far more rows than in training.
     performance : Performance or None
         Realised score, where labels were given.
+    stability : Stability or None
+        How seldom a small change of a row changes the answer, where that was asked for.
     importances : ndarray of float of shape (n_features,) or None
         Share of each column in what the model uses, where that was measured.
     failure : str
@@ -87,6 +90,7 @@ class Assessment:
     flagged_columns: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     flags_surged: bool = False
     performance: Performance | None = None
+    stability: Stability | None = None
     importances: NDArray[np.float64] | None = None
     failure: str = ""
 
@@ -240,16 +244,18 @@ class Assessment:
         interval = "" if np.isnan(p.low) else f" [{p.low:.3f}, {p.high:.3f}]"
         return [f"{p.metric} {p.value:.3f}{interval} on {p.n_samples:,} labelled rows"]
 
+    def _lines(self) -> list[str]:
+        """Return what is told below the headline."""
+        stability = [] if self.stability is None else [repr(self.stability)]
+        return [*self.reasons, *self._performance_line(), *stability]
+
     def __repr__(self) -> str:
         lines = [f"Assessment: {self._headline()}"]
-        lines += [f"  - {line}" for line in (*self.reasons, *self._performance_line())]
+        lines += [f"  - {line}" for line in self._lines()]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        items = "".join(
-            f"<li>{escape(line)}</li>"
-            for line in (*self.reasons, *self._performance_line())
-        )
+        items = "".join(f"<li>{escape(line)}</li>" for line in self._lines())
         return (
             f"<div><p><strong>{escape(self._headline())}</strong></p>"
             f"<ul>{items}</ul>{self._html_table()}</div>"

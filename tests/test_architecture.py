@@ -12,7 +12,7 @@ PACKAGE = Path(resilient_estimator.__file__).parent
 INNERMOST = {"_version", "exceptions", "drift", "protocols", "_listed"}
 INNERMOST |= {"_columns", "_cells", "_guide", "_scores", "_noise", "_counting"}
 MIDDLE = {"reference", "fallback"}
-PARTS = {"guards", "detectors", "recalibration"}
+PARTS = {"guards", "detectors", "recalibration", "stability"}
 OUTERMOST = {"__main__", "_demo", "datasets"}
 
 
@@ -84,12 +84,15 @@ def test_public_names_are_documented_and_pickled_by_their_public_path():
 def test_public_names_are_these():
     """A snapshot: a name that appears or disappears is a decision."""
     assert sorted(resilient_estimator.__all__) == [
+        "AnchoredEstimator",
         "Assessment",
         "CategoryGuard",
+        "Churn",
         "DependenceDrift",
         "Detector",
         "DetectorUnion",
         "Drift",
+        "Explanation",
         "FallbackError",
         "FeatureDrift",
         "FlagDrift",
@@ -97,15 +100,28 @@ def test_public_names_are_these():
         "GuardUnion",
         "InconsistentVersionWarning",
         "Layout",
+        "Manipulability",
         "NoReferenceWarning",
         "OutlierGuard",
         "OutputDrift",
+        "ProbingDetector",
         "Profile",
         "RangeGuard",
+        "Recourse",
         "Reference",
         "RegionGuard",
         "ResilientEstimator",
+        "RetrainChurn",
         "RulePredictor",
+        "Soft",
+        "Stability",
+        "StabilityScorer",
         "__version__",
+        "churn",
         "datasets",
+        "explain",
+        "label_only",
+        "manipulability",
+        "recourse",
+        "retrain_churn",
     ]

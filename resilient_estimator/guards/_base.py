@@ -105,6 +105,14 @@ class ColumnGuard(BaseEstimator):
         )
 
 
+def fit_guard(guard: Any, model: Any, X: Any, y: Any) -> None:
+    """Fit a guard to rows, or to rows and what a fitted model says about them."""
+    if model is not None and hasattr(guard, "fit_model"):
+        guard.fit_model(model, X, y)
+    elif guard is not None:
+        guard.fit(X, y)
+
+
 def flags_missing(rule: str, *, seen_in_training: bool) -> bool:
     """Return whether a missing value in a column is a reason for a flag."""
     return rule == "flag" or (rule == "auto" and not seen_in_training)

@@ -8,7 +8,7 @@ from typing import Any, Self
 from sklearn.utils.validation import check_is_fitted
 
 from resilient_estimator._listed import ListedParts
-from resilient_estimator.guards._base import Mask
+from resilient_estimator.guards._base import Mask, fit_guard
 from resilient_estimator.guards._outlier import as_guard
 from resilient_estimator.protocols import Guard
 
@@ -57,10 +57,29 @@ class GuardUnion(ListedParts):
         self : GuardUnion
             The fitted guard.
         """
+        return self.fit_model(None, X, y)
+
+    def fit_model(self, model: Any, X: Any, y: Any = None) -> Self:
+        """Fit a clone of each guard, to the model's answers where it looks at them.
+
+        Parameters
+        ----------
+        model : predictor or None
+            The fitted model.
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,), default=None
+            Targets, for guards that use them.
+
+        Returns
+        -------
+        self : GuardUnion
+            The fitted guard.
+        """
         self._check_list()
         self.guards_: list[Guard] = [as_guard(guard) for guard in self.guards]
         for guard in self.guards_:
-            guard.fit(X, y)
+            fit_guard(guard, model, X, y)
         return self
 
     def inspect(self, X: Any) -> Mapping[str, Mask]:

@@ -1,0 +1,109 @@
+"""What may not move, or not everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resilient_estimator.exceptions import parameter_error
+
+Floats = NDArray[np.float64]
+
+
+class Constraints:
+    """Which columns stay, within which bounds numbers move, and in which direction.
+
+    Parameters
+    ----------
+    immutable : ndarray of bool of shape (n_features,)
+        Columns that stay as they are.
+    bounds : ndarray of float of shape (n_features, 2)
+        Least and largest value of a number.
+    direction : ndarray of float of shape (n_features,)
+        1: only upwards, -1: only downwards, 0: both.
+    """
+
+    def __init__(
+        self, immutable: NDArray[np.bool_], bounds: Floats, direction: Floats
+    ) -> None:
+        self.immutable = immutable
+        self.bounds = bounds
+        self.direction = direction
+
+    @classmethod
+    def none(cls, n_features: int) -> Self:
+        """Return constraints that allow everything."""
+        bounds = np.tile([-np.inf, np.inf], (n_features, 1))
+        return cls(np.zeros(n_features, dtype=bool), bounds, np.zeros(n_features))
+
+    @classmethod
+    def read(
+        cls,
+        names: Sequence[str],
+        *,
+        owner: str,
+        immutable: Any = (),
+        bounds: Mapping[Any, Any] | None = None,
+        monotone: Mapping[Any, int] | None = None,
+    ) -> Self:
+        """Read constraints that name columns, or give their positions.
+
+        Raises
+        ------
+        ValueError
+            If a column does not exist, a pair of bounds is none, a direction is neither
+            1 nor -1, or every column is immutable.
+        """
+        constraints = cls.none(len(names))
+        if isinstance(immutable, str):
+            immutable = [immutable]
+        for key in immutable:
+            constraints.immutable[_position(names, key, owner, "immutable")] = True
+        for key, pair in (bounds or {}).items():
+            place = _position(names, key, owner, "bounds")
+            constraints.bounds[place] = _read_bounds(owner, key, pair)
+        for key, direction in (monotone or {}).items():
+            if direction not in (1, -1):
+                expected = f"1 or -1 for {key!r}"
+                raise ValueError(
+                    parameter_error(owner, "monotone", expected, direction)
+                )
+            place = _position(names, key, owner, "monotone")
+            constraints.direction[place] = direction
+        if len(names) and constraints.immutable.all():
+            expected = "some of the columns: nothing is left that could move"
+            raise ValueError(parameter_error(owner, "immutable", expected, immutable))
+        return constraints
+
+    def bounds_about(self, i: int, values: Floats) -> tuple[Floats, Floats]:
+        """Return the bounds of a column, widened where a row is beyond them already."""
+        low, high = self.bounds[i]
+        return np.fmin(low, values), np.fmax(high, values)
+
+
+def _position(names: Sequence[str], key: Any, owner: str, parameter: str) -> int:
+    if isinstance(key, Integral) and 0 <= int(key) < len(names):
+        return int(key)
+    if isinstance(key, str) and key in names:
+        return list(names).index(key)
+    raise ValueError(
+        f"The {parameter!r} parameter of {owner} names the column {key!r}, which X "
+        f"does not have. Its columns are {list(names)!r}."
+    )
+
+
+def _read_bounds(owner: str, key: Any, pair: Any) -> tuple[float, float]:
+    expected = f"a pair (low, high) with low <= high or None, for {key!r}"
+    try:
+        low, high = pair
+        low = -np.inf if low is None else float(low)
+        high = np.inf if high is None else float(high)
+    except (TypeError, ValueError):
+        raise ValueError(parameter_error(owner, "bounds", expected, pair)) from None
+    if not low <= high:
+        raise ValueError(parameter_error(owner, "bounds", expected, pair))
+    return low, high
