@@ -127,7 +127,8 @@ def answers(model, X):
     with np.errstate(divide="ignore"):  # forests take the logarithm of zero
         said = {m: getattr(model, m)(X) for m in METHODS if hasattr(model, m)}
     _, flags = model.predict(X, return_flags=True)
-    return said | dict(flags)
+    stability = model.score_stability(X, n_copies=2)
+    return said | dict(flags) | {"stability": stability}
 
 
 def as_frame(X):

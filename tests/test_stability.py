@@ -193,9 +193,10 @@ def test_noise_is_uniform_and_uncorrelated_between_columns_and_copies():
     noise = RowNoise.of(read_table(table), 100, seed=0)
     first, second = noise.of_column(0), noise.of_column(1)
     assert kstest(first.uniform().ravel(), "uniform").pvalue > 0.01
-    sides = first.two_sided()
+    quantiles = (np.arange(1024) + 0.5) / 512 - 1
+    sides = first.mirrored(quantiles)
     assert kstest(sides[:, :50].ravel(), "uniform", args=(-1, 2)).pvalue > 0.01
-    draws = [sides[:, 0], second.two_sided()[:, 0], sides[:, 1]]
+    draws = [sides[:, 0], second.mirrored(quantiles)[:, 0], sides[:, 1]]
     draws += [first.uniform()[:, 0], first.uniform()[:, 1]]
     off = np.corrcoef(draws)[~np.eye(len(draws), dtype=bool)]
     assert np.abs(off).max() < 0.2
@@ -420,7 +421,7 @@ def test_fit_survives_columns_that_cannot_move():
 def test_wide_and_sparse_rows_are_learnt_in_bounded_memory():
     rows = sparse.random(3000, 20_000, density=0.001, format="csr", random_state=0)
     perturbation = Perturbation.learn(rows)
-    assert len(perturbation.kinds) == 20_000
+    assert len(perturbation.names) == 20_000
     assert perturbation.move(rows[:2], n_copies=1).shape == (4, 20_000)
 
 

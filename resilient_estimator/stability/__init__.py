@@ -4,7 +4,8 @@ from resilient_estimator.stability._edits import repeat
 from resilient_estimator.stability._residuals import residual_scales
 from resilient_estimator.stability._space import Space
 from resilient_estimator.stability.local._model_stability import Stability
-from resilient_estimator.stability.local._perturbation import Levels, Perturbation
+from resilient_estimator.stability.local._neighbour_differences import Levels
+from resilient_estimator.stability.local._perturbation import Perturbation
 from resilient_estimator.stability.local._scorer import StabilityScorer, check_tolerance
 from resilient_estimator.stability.local._scoring import (
     Answers,

@@ -63,11 +63,15 @@ def _replace_in_array(X: Any, changes: Mapping[int, Change]) -> NDArray[Any]:
     array = np.array(X)
     if array.dtype.kind in "US":  # fixed widths would cut longer labels
         array = np.array(X, dtype=object)
-    whole = all(_is_whole(values[where]) for values, where in changes.values())
-    if array.dtype.kind in "biu" and not whole:
+    if array.dtype.kind in "biu" and not all(
+        _is_whole(values[where]) for values, where in changes.values()
+    ):
         array = array.astype(np.float64)
     for place, (values, where) in changes.items():
-        array[where, place] = values[where]
+        if array.dtype.kind in "iu":  # a cast would wrap around
+            limits = np.iinfo(array.dtype)
+            values = np.clip(values, limits.min, limits.max)  # noqa: PLW2901
+        np.copyto(array[:, place], values, where=where, casting="unsafe")
     return array
 
 

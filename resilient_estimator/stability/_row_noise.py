@@ -16,6 +16,8 @@ Words = NDArray[np.uint64]
 GOLDEN = 0x9E3779B97F4A7C15
 PER_WORD = 4  # numbers of 16 bits in a word
 N_STEPS = 1 << 16
+N_QUANTILES = 1 << 10
+DROPPED_BITS = np.uint16(6)
 
 
 class RowNoise:
@@ -50,13 +52,17 @@ class RowNoise:
         """Return the noise of one column, independent of that of the others."""
         return RowNoise(mix(self._keys + _place(index)), self._n_copies)
 
-    def two_sided(self) -> Floats:
-        """Return numbers in (-1, 1) of shape (n_samples, n_copies).
+    def mirrored(self, quantiles: Floats) -> Floats:
+        """Return numbers of a symmetric distribution, of shape (n_samples, n_copies).
 
         Each comes with its negative, which evens out the two sides of the row.
+
+        Parameters
+        ----------
+        quantiles : ndarray of float of shape (1024,)
+            Equally likely numbers in increasing order.
         """
-        drawn = self._draw(-(-self._n_copies // 2), salt=1)
-        half = (drawn + 0.5) / (N_STEPS / 2) - 1
+        half = quantiles[self._draw(-(-self._n_copies // 2), salt=1) >> DROPPED_BITS]
         return np.concatenate([half, -half], axis=1)[:, : self._n_copies]
 
     def uniform(self) -> Floats:

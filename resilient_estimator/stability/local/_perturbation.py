@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
 
 from resilient_estimator._columns import (
     MISSING,
@@ -17,34 +16,24 @@ from resilient_estimator._columns import (
     read_table,
 )
 from resilient_estimator.stability._edits import Change, repeat, replace_columns
-from resilient_estimator.stability._row_noise import Floats, RowNoise
-from resilient_estimator.stability._space import Space, numbers
+from resilient_estimator.stability._row_noise import N_QUANTILES, Floats, RowNoise
+from resilient_estimator.stability._space import numbers
 from resilient_estimator.stability.local._constraints import Constraints
+from resilient_estimator.stability.local._neighbour_differences import (
+    LEVELS,
+    MIN_COUNT,
+    N_NEIGHBORS,
+    N_STEPS,
+    Levels,
+    blocks_of,
+    learn_labels,
+    learn_numbers,
+    near_pairs,
+    read_block,
+    read_sample,
+)
 
-N_NEIGHBORS = 5
-MAX_QUERIES = 1_000
-MAX_REFERENCE = 10_000
-MAX_CELLS = 1 << 24  # of the rows that neighbours are sought among
-MIN_COUNT = 10
-MAX_LEVELS = 256
 TINY = 1e-9
-USUAL = (0.005, 0.995)  # shares of training rows below the usual range of a number
-
-N_STEPS = 32
-LEVELS = (np.arange(N_STEPS) + 0.5) / N_STEPS
-NO_STEPS = np.zeros(N_STEPS)
-
-FIXED, NUMERIC, WHOLE, CATEGORY = "fixed", "numeric", "whole", "category"
-
-
-class Levels(NamedTuple):
-    """How a label turns into another: cumulative shares, one row per label.
-
-    The last row is for labels that are not among the values.
-    """
-
-    values: list[Any]
-    cumulative: Floats
 
 
 class Perturbation:
@@ -61,12 +50,12 @@ class Perturbation:
         Columns.
     named : bool
         Whether they are names of the container's own.
-    kinds : list of str
-        "numeric", "whole", "category" or "fixed".
     rates : ndarray of float of shape (n_features,)
         Share of neighbours that differ in a label.
     steps : ndarray of float of shape (n_features, n_steps)
         Quantiles of the absolute difference of a number between neighbours.
+    whole : ndarray of bool of shape (n_features,)
+        Which numbers are whole.
     usual : ndarray of float of shape (n_features, 2)
         Between which limits numbers are reflected.
     levels : list of Levels or None
@@ -88,17 +77,17 @@ class Perturbation:
         names: list[str],
         *,
         named: bool,
-        kinds: list[str],
         rates: Floats,
         steps: Floats,
+        whole: NDArray[np.bool_],
         usual: Floats,
         levels: list[Levels | None],
     ) -> None:
         self.names = names
         self.named = named
-        self.kinds = kinds
         self.rates = rates
         self.steps = steps
+        self.whole = whole
         self.usual = usual
         self.levels = levels
 
@@ -119,31 +108,37 @@ class Perturbation:
         min_count : int, default=10
             Fewest rows for which a label is stored.
         """
-        table = read_table(X)
-        if table is not None:
-            table = read_table(_sample(X, table.shape))
-        if table is None or not table.shape[0]:
+        table = read_sample(X)
+        n_features = 0 if table is None else table.shape[1]
+        steps, usual = np.zeros((n_features, N_STEPS)), np.zeros((n_features, 2))
+        whole, rates = np.zeros(n_features, dtype=bool), np.zeros(n_features)
+        levels: list[Levels | None] = [None] * n_features
+        if table is None:
             return cls(
                 [],
                 named=False,
-                kinds=[],
-                rates=np.empty(0),
-                steps=np.empty((0, N_STEPS)),
-                usual=np.empty((0, 2)),
-                levels=[],
+                rates=rates,
+                steps=steps,
+                whole=whole,
+                usual=usual,
+                levels=levels,
             )
-        pairs = _neighbour_pairs(table, n_neighbors)
-        learnt = [
-            _learn_column(table, i, pairs, min_count) for i in range(table.shape[1])
-        ]
+        kinds = [table.kind(i) for i in range(n_features)]
+        pairs = near_pairs(table, n_neighbors)
+        for block in blocks_of([i for i in range(n_features) if kinds[i] == "numeric"]):
+            learnt = learn_numbers(read_block(table, block), pairs)
+            steps[block], usual[block], whole[block] = learnt
+        for i in range(n_features):
+            if kinds[i] == "category":
+                rates[i], levels[i] = learn_labels(table, i, pairs, min_count)
         return cls(
             column_names(table),
             named=table.names is not None,
-            kinds=[each.kind for each in learnt],
-            rates=np.array([each.rate for each in learnt]),
-            steps=np.array([each.steps for each in learnt]),
-            usual=np.array([each.usual for each in learnt]).reshape(-1, 2),
-            levels=[each.levels for each in learnt],
+            rates=rates,
+            steps=steps,
+            whole=whole,
+            usual=usual,
+            levels=levels,
         )
 
     def move(
@@ -202,7 +197,7 @@ class Perturbation:
                 yield place, _exchange(table, place, levels, column, rate)
             elif self.steps[i, -1] > 0:
                 values = numbers(table, place)[:, np.newaxis]
-                step = _steps(column.two_sided(), size * self.steps[i])
+                step = column.mirrored(size * _symmetric(self.steps[i]))
                 yield place, self._shift(values, i, step, column, limits)
 
     def _shift(
@@ -220,130 +215,10 @@ class Perturbation:
             moved = values + step
             usual = (self.usual[i, 0] <= values) & (values <= self.usual[i, 1])
             moved = np.where(usual, turn(moved, *self.usual[i]), moved)
-            if self.kinds[i] == WHOLE:
+            if self.whole[i]:
                 moved = np.floor(moved + noise.uniform())
             moved = np.clip(moved, *limits.bounds_about(i, values))
         return _after_original(moved, np.isfinite(moved) & np.isfinite(values))
-
-
-class _Learnt(NamedTuple):
-    """What is learnt of one column."""
-
-    kind: str
-    rate: float = 0.0
-    steps: Floats = NO_STEPS
-    usual: tuple[float, float] = (-np.inf, np.inf)
-    levels: Levels | None = None
-
-
-def _sample(X: Any, shape: tuple[int, int]) -> Any:
-    """Return rows to learn from: fewer where there are many columns."""
-    n_samples, n_features = shape
-    n_chosen = max(min(MAX_REFERENCE, MAX_CELLS // max(n_features, 1)), 2)
-    return repeat(X, np.random.default_rng(0).permutation(n_samples)[:n_chosen])
-
-
-def _neighbour_pairs(
-    table: Table, n_neighbors: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return rows and, for each of them, a near neighbour; each row several times."""
-    n_queries = min(table.shape[0], MAX_QUERIES)
-    n_neighbors = min(n_neighbors, table.shape[0] - 1)
-    queries = np.arange(n_queries)
-    if n_neighbors < 1:
-        return queries[:0], queries[:0]
-    embedded = Space.learn(table).embed(table)
-    search = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(embedded)
-    found = search.kneighbors(embedded[:n_queries], return_distance=False)
-    itself = found == queries[:, np.newaxis]
-    itself[~itself.any(axis=1), -1] = True  # more twins than neighbours
-    others = found[~itself]
-    return np.repeat(queries, n_neighbors), others
-
-
-def _learn_column(
-    table: Table,
-    index: int,
-    pairs: tuple[NDArray[np.intp], NDArray[np.intp]],
-    min_count: int,
-) -> _Learnt:
-    kind = table.kind(index)
-    if kind == "category":
-        return _learn_category(table, index, pairs, min_count)
-    return _learn_number(table, index, pairs) if kind == "numeric" else _Learnt(FIXED)
-
-
-def _learn_number(
-    table: Table, index: int, pairs: tuple[NDArray[np.intp], NDArray[np.intp]]
-) -> _Learnt:
-    values = numbers(table, index)
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        return _Learnt(FIXED)
-    with np.errstate(over="ignore", invalid="ignore"):
-        low, high = (float(q) for q in np.quantile(finite, USUAL))
-        gaps = np.abs(values[pairs[0]] - values[pairs[1]])
-        gaps = gaps[np.isfinite(gaps)]
-        steps = np.quantile(gaps, LEVELS) if len(gaps) else NO_STEPS
-    whole = bool((finite == np.rint(finite)).all())
-    return _Learnt(
-        WHOLE if whole else NUMERIC,
-        steps=_rounded(steps),
-        usual=_round_inwards(low, high, whole=whole),
-    )
-
-
-def _rounded(values: Floats) -> Floats:
-    """Round to three significant digits: no difference between two rows is kept."""
-    return np.array([float(f"{value:.3g}") for value in values])
-
-
-def _round_inwards(low: float, high: float, *, whole: bool) -> tuple[float, float]:
-    """Round limits, so that they are not values of the reference; whole ones to 1."""
-    spread = high - low
-    if not 0 < spread < np.inf:
-        return -np.inf, np.inf
-    step = 10.0 ** np.floor(np.log10(spread / 20))
-    step = max(step, 1.0) if whole else step
-    return float(np.ceil(low / step) * step), float(np.floor(high / step) * step)
-
-
-def _learn_category(
-    table: Table,
-    index: int,
-    pairs: tuple[NDArray[np.intp], NDArray[np.intp]],
-    min_count: int,
-) -> _Learnt:
-    codes, values = table.levels(index)
-    counts = np.bincount(codes[codes != MISSING], minlength=len(values))
-    order = np.argsort(-counts, kind="stable")[:MAX_LEVELS]
-    kept = [int(i) for i in order if counts[i] >= min_count]
-    if len(kept) < 2:
-        return _Learnt(FIXED)
-    recoded = np.full(len(values) + 1, MISSING)
-    recoded[kept] = np.arange(len(kept))
-    here, there = codes[pairs[0]], codes[pairs[1]]
-    known = (here != MISSING) & (there != MISSING)
-    differ = float(np.mean((here != there)[known])) if known.any() else 0.0
-    here, there = recoded[here], recoded[there]
-    swapped = (here != there) & (here != MISSING) & (there != MISSING)
-    exchanges = np.zeros((len(kept) + 1, len(kept)))
-    np.add.at(exchanges, (here[swapped], there[swapped]), 1.0)
-    cumulative = _cumulative_shares(exchanges, counts[kept].astype(float))
-    return _Learnt(
-        CATEGORY,
-        rate=float(f"{differ:.4g}"),
-        levels=Levels([values[i] for i in kept], cumulative),
-    )
-
-
-def _cumulative_shares(exchanges: Floats, frequency: Floats) -> Floats:
-    """Return cumulative shares; by frequency where no neighbour ever differed."""
-    others = np.tile(frequency, (len(exchanges), 1))
-    np.fill_diagonal(others, 0.0)
-    never = exchanges.sum(axis=1) == 0
-    shares = np.where(never[:, np.newaxis], others, exchanges)
-    return np.asarray(np.cumsum(shares, axis=1) / shares.sum(axis=1, keepdims=True))
 
 
 def _exchange(
@@ -363,9 +238,12 @@ def _exchange(
     return _after_original(values[np.minimum(chosen, other - 1)], where)
 
 
-def _steps(draws: Floats, steps: Floats) -> Floats:
-    """Return differences as they occur, up for positive draws and down for others."""
-    return np.asarray(np.sign(draws) * np.interp(np.abs(draws), LEVELS, steps))
+def _symmetric(steps: Floats) -> Floats:
+    """Return quantiles of differences up and down from those of absolute ones."""
+    up = np.interp(
+        (np.arange(N_QUANTILES // 2) + 0.5) / (N_QUANTILES // 2), LEVELS, steps
+    )
+    return np.concatenate([-up[::-1], up])
 
 
 def _reflect(moved: Floats, low: float, high: float) -> Floats:

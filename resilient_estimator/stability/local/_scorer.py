@@ -16,7 +16,8 @@ from resilient_estimator.exceptions import is_number, parameter_error
 from resilient_estimator.reference import Reference
 from resilient_estimator.stability._residuals import residual_scales
 from resilient_estimator.stability.local._model_stability import Stability
-from resilient_estimator.stability.local._perturbation import N_NEIGHBORS, Perturbation
+from resilient_estimator.stability.local._neighbour_differences import N_NEIGHBORS
+from resilient_estimator.stability.local._perturbation import Perturbation
 from resilient_estimator.stability.local._scoring import (
     Answers,
     RowScores,
