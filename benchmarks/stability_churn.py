@@ -204,6 +204,14 @@ def print_churn(names: list[str], n_refits: int, n_copies: int) -> None:
     print(whole.groupby("model")[shown].mean().sort_values("churn").round(3))
 
 
+def keeps(scorer: StabilityScorer, X: Any) -> Any:
+    """Return the share of each row's copies that keep its answer."""
+    n_each = 1 + scorer.n_copies
+    moved = scorer.perturbation_.move(X, n_copies=scorer.n_copies, size=scorer.size)
+    said = scorer.model_.predict(moved).reshape(-1, n_each)
+    return (said[:, 1:] == said[:, :1]).mean(axis=1)
+
+
 def print_intervals(n_reps: int = 2000) -> None:
     """Print how often the interval holds the stability over all rows, and its width."""
     print(
@@ -217,7 +225,7 @@ def print_intervals(n_reps: int = 2000) -> None:
             fitted = pipeline(models()[label]).fit(X, y)
             for n_copies in (1, 10):
                 scorer = StabilityScorer(fitted, n_copies=n_copies).fit(X, y)
-                pool = scorer.score_samples(X_test)
+                pool = keeps(scorer, X_test)
                 for n in (50, 200, 500):
                     samples = [
                         pool[rng.integers(len(pool), size=n)] for _ in range(n_reps)

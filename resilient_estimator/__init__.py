@@ -28,8 +28,11 @@ from resilient_estimator.guards import (
 from resilient_estimator.protocols import Detector, Guard
 from resilient_estimator.reference import Layout, Profile, Reference
 from resilient_estimator.stability import (
+    AdversarialAutoencoder,
+    AdversarialGuard,
     AnchoredEstimator,
     Churn,
+    DistillationScore,
     Explanation,
     Manipulability,
     ProbingDetector,
@@ -47,6 +50,8 @@ from resilient_estimator.stability import (
 )
 
 __all__ = [
+    "AdversarialAutoencoder",
+    "AdversarialGuard",
     "AnchoredEstimator",
     "Assessment",
     "CategoryGuard",
@@ -54,6 +59,7 @@ __all__ = [
     "DependenceDrift",
     "Detector",
     "DetectorUnion",
+    "DistillationScore",
     "Drift",
     "Explanation",
     "FallbackError",

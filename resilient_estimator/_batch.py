@@ -20,6 +20,7 @@ from resilient_estimator.assessment import (
     realised_performance,
 )
 from resilient_estimator.detectors import DetectorUnion
+from resilient_estimator.guards import inspect_training
 from resilient_estimator.reference import Profile, Reference
 from resilient_estimator.stability import Stability
 
@@ -168,7 +169,7 @@ def learn_reference(
     flags.
     """
     n_samples = count_rows(X)
-    flags = inspect_rows(model.guard_, X)
+    flags = dict(inspect_training(model.guard_, X))
     guarded = any_flag(flags, n_samples)
     training_flags = {"n_flagged": int(guarded.sum()), "n_samples": len(guarded)}
     outputs = residuals = None

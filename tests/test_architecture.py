@@ -84,6 +84,8 @@ def test_public_names_are_documented_and_pickled_by_their_public_path():
 def test_public_names_are_these():
     """A snapshot: a name that appears or disappears is a decision."""
     assert sorted(resilient_estimator.__all__) == [
+        "AdversarialAutoencoder",
+        "AdversarialGuard",
         "AnchoredEstimator",
         "Assessment",
         "CategoryGuard",
@@ -91,6 +93,7 @@ def test_public_names_are_these():
         "DependenceDrift",
         "Detector",
         "DetectorUnion",
+        "DistillationScore",
         "Drift",
         "Explanation",
         "FallbackError",

@@ -432,8 +432,11 @@ def test_the_assessment_has_the_stability_of_the_model(model):
     frame = mixed_frame(300, seed=2)
     assessment = model.assess(frame, stability=True)
     stability = assessment.stability
-    scores = model.score_stability(frame, n_copies=10)
-    assert stability.value == pytest.approx(scores.mean())
+    moves = model.perturbation_.move(frame, n_copies=10, size=0.5)
+    said = model.estimator_.predict(moves).reshape(len(frame), 11)
+    stays = said[:, 1:] == said[:, :1]
+    assert stability.value == pytest.approx(stays.mean())
+    assert stability.flip_rate == pytest.approx(1 - stays.mean())
     assert stability.low < stability.value < stability.high
     assert f"stability {stability.value:.3f}" in repr(assessment)
     assert "stability" in assessment._repr_html_()
@@ -447,7 +450,7 @@ def test_the_intervals_cover_and_are_narrow():
         scorer = StabilityScorer(classifier, n_copies=10).fit(
             rows[:1000], target[:1000]
         )
-        pool = scorer.score_samples(rows[1000:])
+        pool = scorer._score(rows[1000:]).stays
         rng = np.random.default_rng(0)
         covered, widths = [], []
         for _ in range(1000):

@@ -1,7 +1,7 @@
 """Guards say whether a row may be answered at all."""
 
 from resilient_estimator.guards._auto import make_guard
-from resilient_estimator.guards._base import fit_guard
+from resilient_estimator.guards._base import fit_guard, inspect_training
 from resilient_estimator.guards._category import CategoryGuard
 from resilient_estimator.guards._outlier import OutlierGuard
 from resilient_estimator.guards._range import RangeGuard
@@ -15,5 +15,6 @@ __all__ = [
     "RangeGuard",
     "RegionGuard",
     "fit_guard",
+    "inspect_training",
     "make_guard",
 ]

@@ -113,6 +113,14 @@ def fit_guard(guard: Any, model: Any, X: Any, y: Any) -> None:
         guard.fit(X, y)
 
 
+def inspect_training(guard: Any, X: Any) -> Mapping[str, Mask]:
+    """Return the masks of the rows that a guard was fitted to, as if they were new."""
+    if guard is None:
+        return {}
+    look = getattr(guard, "inspect_training", guard.inspect)
+    return look(X)  # type: ignore[no-any-return]
+
+
 def flags_missing(rule: str, *, seen_in_training: bool) -> bool:
     """Return whether a missing value in a column is a reason for a flag."""
     return rule == "flag" or (rule == "auto" and not seen_in_training)

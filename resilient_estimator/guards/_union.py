@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from sklearn.utils.validation import check_is_fitted
 
 from resilient_estimator._listed import ListedParts
-from resilient_estimator.guards._base import Mask, fit_guard
+from resilient_estimator.guards._base import Mask, fit_guard, inspect_training
 from resilient_estimator.guards._outlier import as_guard
 from resilient_estimator.protocols import Guard
 
@@ -97,12 +97,23 @@ class GuardUnion(ListedParts):
         """
         if not hasattr(self, "guards_"):  # far cheaper than the check itself
             check_is_fitted(self)
-        flags: dict[str, Mask] = {}
-        for guard in self.guards_:
-            for reason, mask in guard.inspect(X).items():
-                known = flags.get(reason)
-                flags[reason] = mask if known is None else known | mask
-        return flags
+        return _joined(guard.inspect(X) for guard in self.guards_)
+
+    def inspect_training(self, X: Any) -> Mapping[str, Mask]:
+        """Return the flags of the rows given to `fit`, as if they had been new.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            The rows given to `fit`.
+
+        Returns
+        -------
+        flags : dict of str to ndarray of bool of shape (n_samples,)
+            As from `inspect`.
+        """
+        check_is_fitted(self)
+        return _joined(inspect_training(guard, X) for guard in self.guards_)
 
     def all_clear(self, X: Any) -> bool:
         """Return whether it is plain that no row has a flag; False is no verdict."""
@@ -131,3 +142,13 @@ class GuardUnion(ListedParts):
             for reason, columns in explain(X).items() if explain else ():
                 counts.setdefault(reason, {}).update(columns)
         return counts
+
+
+def _joined(found: Iterable[Mapping[str, Mask]]) -> dict[str, Mask]:
+    """Return the masks of several guards; those with the same reason share one."""
+    flags: dict[str, Mask] = {}
+    for masks in found:
+        for reason, mask in masks.items():
+            known = flags.get(reason)
+            flags[reason] = mask if known is None else known | mask
+    return flags

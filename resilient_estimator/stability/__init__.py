@@ -3,6 +3,13 @@
 from resilient_estimator.stability._edits import repeat
 from resilient_estimator.stability._residuals import residual_scales
 from resilient_estimator.stability._space import Space
+from resilient_estimator.stability.adversarial._adversarial_guard import (
+    AdversarialGuard,
+)
+from resilient_estimator.stability.adversarial._autoencoder import (
+    AdversarialAutoencoder,
+    DistillationScore,
+)
 from resilient_estimator.stability.local._model_stability import Stability
 from resilient_estimator.stability.local._neighbour_differences import Levels
 from resilient_estimator.stability.local._perturbation import Perturbation
@@ -41,10 +48,13 @@ from resilient_estimator.stability.versions._refits import Multiplicity, Retrain
 from resilient_estimator.stability.versions._retrain import retrain_churn
 
 __all__ = [
+    "AdversarialAutoencoder",
+    "AdversarialGuard",
     "AnchoredEstimator",
     "Answers",
     "Change",
     "Churn",
+    "DistillationScore",
     "Explanation",
     "GroupChurn",
     "Levels",

@@ -1,0 +1,1 @@
+"""Rows that were made to be answered wrongly: guards that know the model's answers."""
