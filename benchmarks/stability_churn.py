@@ -5,7 +5,7 @@ retraining) against how often models refitted to bootstrap samples disagree; row
 at least 25 % disagreement found by their stability; coverage and width of the interval
 of the model's stability.
 
-    python benchmarks/stability_churn.py            # all sets, about 20 minutes
+    python benchmarks/stability_churn.py            # all sets, about ten minutes
     python benchmarks/stability_churn.py --sets breast_cancer digits --refits 5
     python benchmarks/stability_churn.py --intervals
 """

@@ -57,9 +57,10 @@ class ResilientEstimator(AnsweringEstimator):
         Answers the rows that are flagged. None: rows are only flagged. "prior": the
         class frequencies or the median of training. A predictor of the same type, for
         example a simpler model or a `RulePredictor`.
-    guard : "auto", None, guard or outlier detector, default="auto"
+    guard : "auto", None, guard, outlier detector or list of these, default="auto"
         Flags rows. "auto" is a `RangeGuard` and a `CategoryGuard` with their default
-        settings, which reject about none of the training rows.
+        settings, which reject about none of the training rows. A list is a
+        `GuardUnion` of its members.
     detector : "auto", None, detector or list of detectors, default="auto"
         Compares batches with training. "auto" is a `DetectorUnion` of everything that
         can be compared: columns, outputs, relations, flags. A list is a union of its

@@ -430,3 +430,13 @@ def test_all_clear_is_never_said_of_what_is_not_looked_at():
     assert not guard.all_clear(pd.DataFrame({"a": ["x"]}))
     assert not make_guard("auto").fit(ROWS).all_clear(["a", "text"])
     assert not GuardUnion([IsolationForest()]).fit(ROWS).all_clear(ROWS)
+
+
+def test_a_list_of_guards_is_their_union():
+    """As a list of detectors is; outlier detectors may be in it."""
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    y = (X[:, 0] > 0).astype(int)
+    forest = IsolationForest(contamination=0.01, random_state=0)
+    model = ResilientEstimator(LogisticRegression(), guard=[RangeGuard(), forest])
+    flags = model.fit(X, y).predict([[99.0, 99.0]], return_flags=True)[1]
+    assert flags.out_of_range.tolist() == flags.outlier.tolist() == [True]

@@ -17,4 +17,6 @@ def make_guard(guard: Any) -> Guard | None:
         return None
     if isinstance(guard, str) and guard == "auto":
         return GuardUnion([RangeGuard(), CategoryGuard()])
+    if isinstance(guard, (list, tuple)):
+        return as_guard(GuardUnion(list(guard)))
     return as_guard(guard)

@@ -167,7 +167,10 @@ def as_guard(guard: Any) -> Guard:
         return clone(guard, safe=False)  # type: ignore[no-any-return]
     if hasattr(guard, "fit") and _estimator_type(guard) == "outlier_detector":
         return OutlierGuard(guard)
-    expected = "'auto', None, an object with an 'inspect' method or an outlier detector"
+    expected = (
+        "'auto', None, an object with an 'inspect' method, an outlier detector or a "
+        "list of these"
+    )
     message = parameter_error("ResilientEstimator", "guard", expected, guard)
     raise TypeError(message)
 
