@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from adult_chi2 import load_real
 from scipy.stats import spearmanr
+from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import (
     load_breast_cancer,
@@ -102,7 +103,7 @@ def pipeline(model: Any) -> Any:
             (numbers, make_column_selector(dtype_include="number")),
             (labels, make_column_selector(dtype_exclude="number")),
         ),
-        model,
+        clone(model),
     )
 
 
