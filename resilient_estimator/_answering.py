@@ -36,7 +36,8 @@ class AnsweringEstimator(PartsContract):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            Probabilities. A threshold set by `recalibrate` does not change them.
+            Probabilities. A threshold set by `recalibrate` does not change them, but
+            with `min_stability` it says which rows are unstable.
         """
         return self._answer("predict_proba", X)[0]
 

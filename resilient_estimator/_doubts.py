@@ -23,6 +23,7 @@ from resilient_estimator.stability import (
     repeat,
     residual_scales,
     score_rows,
+    spread_out,
 )
 
 Floats = NDArray[np.float64]
@@ -86,6 +87,15 @@ def learn_stability(model: Any, X: Any) -> None:
     """Set what has to be known of training to score the stability of rows."""
     model.perturbation_ = Perturbation.learn(X)
     model.decides_by_proba_ = decides_by_proba(model.estimator_, X)
+    if model.min_stability is None:
+        return
+    if read_table(X) is None:
+        expected = f"None where X is no table, but {type(X).__name__}"
+        raise ValueError(
+            parameter_error(OWNER, "min_stability", expected, model.min_stability)
+        )
+    if not is_classifier(model):
+        _residual_scales(model)  # its error is better raised here than by predict
 
 
 def stability_of(model: Any, X: Any, moves: Moves, tolerance: float = 1.0) -> RowScores:
@@ -139,8 +149,7 @@ def _residual_scales(model: Any) -> Floats:
 
 def assess_stability(model: Any, X: Any, rows: NDArray[np.intp]) -> Stability:
     """Return the stability of the model over some rows, over at most a thousand."""
-    step = max(len(rows) // N_ASSESSED, 1)
-    chosen = rows[::step][:N_ASSESSED]
+    chosen = spread_out(rows, N_ASSESSED)
     moves = default_moves(model, N_COPIES_ASSESSED)
     everything = len(chosen) == count_rows(X)
     scores = stability_of(model, X if everything else repeat(X, chosen), moves)

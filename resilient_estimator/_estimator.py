@@ -314,7 +314,9 @@ class ResilientEstimator(AnsweringEstimator):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows.
+            Rows. The estimator is asked about a thousand of them and their copies at a
+            time; where that shows that more than ten seconds remain, a line of the
+            logger "resilient_estimator" says so.
         n_copies : int, default=32
             Moved copies of each row: the estimator is asked about all of them.
         size : float, default=0.5

@@ -63,6 +63,12 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
+def is_count(value: Any, least: int = 1) -> bool:
+    """Return whether a parameter is a whole number of at least `least`."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return whole and bool(value >= least)
+
+
 def check_share(name: str, value: Any, *, may_be_none: bool = False) -> None:
     """Raise a ValueError unless a parameter of ResilientEstimator is in [0, 1]."""
     if value is None and may_be_none:

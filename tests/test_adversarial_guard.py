@@ -17,6 +17,7 @@ from sklearn.ensemble import (
     IsolationForest,
     RandomForestClassifier,
 )
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
@@ -536,3 +537,56 @@ def test_a_union_hands_the_model_on_and_tells_the_flags_of_training():
     place = layout.flags.index("adversarial") + len(layout.cells) + len(layout.outputs)
     start = layout.offsets[place]
     assert counts[start : start + 2].tolist() == [len(X) - expected, expected]
+
+
+def test_equal_rows_of_the_reference_are_chosen_alike_in_any_batch():
+    """Whose targets are looked at, among many equally near, is the same each time."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 3, size=(500, 3)) * 0.37
+    guard = AdversarialGuard(Ridge()).fit(X, X[:, 0] + rng.normal(size=500))
+    alone = [guard.p_values(X[[i]])[0] for i in range(60)]
+    assert np.array_equal(guard.p_values(X)[:60], alone)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"components": None}, r"'components' .* Got None instead"),
+        ({"components": [["trust"]]}, r"'components' .* Got \[\['trust'\]\] instead"),
+        ({"n_neighbors": np.ones(2)}, r"'n_neighbors' .* Got array"),
+        ({"n_neighbors": True}, r"'n_neighbors' .* Got True instead"),
+        ({"max_reference": np.inf}, r"'max_reference' .* Got inf instead"),
+        ({"max_reference": 100.5}, r"'max_reference' .* Got 100\.5 instead"),
+        ({"cv": 1}, r"'cv' .* an int of at least 2.* Got 1 instead"),
+    ],
+)
+def test_odd_parameters_are_named(options, message):
+    X, y = noisy_classes(0, 50)
+    with pytest.raises(ValueError, match=message):
+        AdversarialGuard(LogisticRegression(), **options).fit(X, y)
+
+
+def test_unfitted_models_are_not_taken_for_unreadable_rows():
+    X, y = noisy_classes(0, 100)
+    guard = AdversarialGuard().fit_model(LogisticRegression(), X, y)
+    with pytest.raises(NotFittedError, match=r"LogisticRegression .* not fitted"):
+        guard.p_values(X)
+
+
+def test_answers_out_of_fold_must_be_numbers():
+    X, y = noisy_numbers(0, 100)
+    model = Ridge().fit(X, y)
+    said = np.where(np.arange(100) < 20, np.nan, y)
+    with pytest.raises(ValueError, match=r"needs finite answers out of fold"):
+        AdversarialGuard().fit_model(model, X, y, out_of_fold=said)
+
+
+def test_labels_that_the_guard_never_saw_are_not_cut():
+    """A frozen model may know longer labels than the rows of the guard have."""
+    X, y = noisy_classes(0, 300)
+    y[X[:, 1] > 0.8] = 2
+    names = np.array(["no", "yes", "undecided"])[y]
+    model = FrozenEstimator(LogisticRegression().fit(X, names))
+    short = names[y < 2].astype("U3")
+    guard = AdversarialGuard(model, components=["distance"]).fit(X[y < 2], short)
+    assert "undecided" in set(guard.correct(X))

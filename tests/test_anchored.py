@@ -26,6 +26,7 @@ from sklearn.utils.validation import has_fit_parameter
 from resilient_estimator import ResilientEstimator, RulePredictor
 from resilient_estimator._columns import count_rows
 from resilient_estimator.stability import AnchoredEstimator, churn
+from resilient_estimator.stability.versions._mixed_labels import mixed_weights
 
 X, y = make_classification(4000, flip_y=0.2, random_state=0)
 OLD_ROWS, NEW_ROWS, FRESH = slice(0, 1000), slice(500, 1500), slice(1500, None)
@@ -355,3 +356,45 @@ def test_bad_answers_are_named(old):
         model.fit(X, y, anchor_answers=np.ones((len(y), 3)))
     with pytest.raises(ValueError, match="must be finite"):
         model.fit(X, y, anchor_answers=np.full((len(y), 2), np.nan))
+
+
+@pytest.mark.parametrize(
+    ("answers", "match"),
+    [
+        (lambda p: p[:, 1], r"of shape \(n_samples, n_anchor_classes\)\. Got shape"),
+        (lambda p: np.log(p + 0.1), r"least value -2\.3 instead"),
+        (lambda p: np.where(p > 0.5, "yes", "no"), r"must be finite numbers"),
+    ],
+    ids=["one column", "logarithms", "labels"],
+)
+def test_answers_that_are_no_probabilities_are_refused(old, answers, match):
+    """They would leave an ordinary refit, without a word."""
+    given = answers(old.predict_proba(X))
+    with pytest.raises(ValueError, match=match):
+        AnchoredEstimator(TREE, old).fit(X, y, anchor_answers=given)
+
+
+def test_an_anchor_without_a_number_for_a_row_is_named():
+    """It is not y that holds NaN."""
+
+    class Silent(AnyNumber):
+        def predict(self, X):
+            return np.full(count_rows(X), np.nan)
+
+    with pytest.raises(ValueError, match=r"The anchor's answers must be finite"):
+        AnchoredEstimator(Ridge(), Silent()).fit(X, y)
+
+
+@pytest.mark.parametrize("estimator", [None, DecisionTreeClassifier])
+def test_what_is_no_estimator_is_named(old, estimator):
+    """Nothing, or a class instead of an object."""
+    with pytest.raises(TypeError, match=r"'estimator' .* a classifier or a regressor"):
+        AnchoredEstimator(estimator, old).fit(X, y)
+
+
+def test_many_classes_that_are_all_as_likely_are_learnt():
+    """No class weighs much by itself, and none is dropped for it."""
+    known = np.arange(2000)
+    said = np.full((3, 2000), 1 / 2000)
+    weights = mixed_weights(known[:3], said, known, known, strength=1.0)
+    assert_allclose(weights, said)

@@ -671,3 +671,10 @@ def test_handwriting_attacked_by_small_steps_is_recognised_again():
     assert np.mean(model.predict(bad) == y[6000:]) < 0.3
     assert roc_auc_score(truth, np.concatenate(scores)) > 0.97
     assert np.mean(guard.correct(bad) == y[6000:]) > 0.85
+
+
+def test_one_label_per_row_is_needed():
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    guard = AdversarialAutoencoder(LogisticRegression())
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[100, 50"):
+        guard.fit(X, X[:50, 0] > 0)

@@ -477,3 +477,55 @@ def test_what_a_refit_needs_is_said():
         retrain_churn(KNeighborsClassifier(), X, y, refit="seed")
     with pytest.raises(ValueError, match=r"'tolerance' .* regressor without y_eval"):
         retrain_churn(Ridge(), X, X[:, 0], X_eval=X[:9], n_refits=2)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, dict])
+def test_a_group_column_that_is_not_there_is_named(make):
+    """Whatever the container, and where two columns have the name."""
+    rows = make({"x": X[FRESH][:, 0]})
+    with pytest.raises(ValueError, match=r"'groups' parameter of churn must be"):
+        churn(y[FRESH], y[FRESH], rows, groups="site")
+    twice = pd.DataFrame(X[FRESH][:, :2], columns=["site", "site"])
+    with pytest.raises(ValueError, match=r"'groups' parameter of churn must be"):
+        churn(y[FRESH], y[FRESH], twice, groups="site")
+
+
+def test_groups_may_be_a_table_of_one_column():
+    """As `frame[["site"]]` is."""
+    groups = pd.DataFrame({"site": ["a", "b"] * 50})
+    found = churn(np.zeros(100), np.zeros(100), None, groups=groups).by_group
+    assert [(g.group, g.n_samples) for g in found] == [("a", 50), ("b", 50)]
+
+
+@pytest.mark.parametrize("gap", [pd.NA, None])
+def test_a_version_that_leaves_rows_without_an_answer_is_named(gap):
+    """None is no class, and not the same as another None."""
+    answers = pd.Series([True, gap] * 50, dtype="boolean" if gap is pd.NA else object)
+    with pytest.raises(ValueError, match=r"model_b must answer each row\. Some"):
+        churn([True] * 100, answers, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"y": None}, r"'y' parameter of retrain_churn must be the labels"),
+        ({"y": np.column_stack([y, y])}, r"got an array of shape \(3000, 2\)"),
+        ({"y": np.where(y == 1, "yes", None)}, r"Unknown label type"),
+        ({"y_eval": y}, r"'X_eval' .* given together with y_eval"),
+        ({"X_eval": X[:0]}, r"at least one row of X_eval"),
+        ({"X_eval": X, "y_eval": y + 7}, r"y_eval holds 7, 8, but the classes"),
+        ({"X_eval": X, "y_eval": y.astype(str)}, r"y_eval holds '0', '1'"),
+    ],
+)
+def test_labels_that_say_nothing_about_the_refits_are_refused(changes, match):
+    """They would make all refits as good as the best, or be forgotten."""
+    good = {"estimator": DummyClassifier(), "X": X, "y": y, "n_refits": 2}
+    with pytest.raises(ValueError, match=match):
+        retrain_churn(**{**good, **changes})
+
+
+@pytest.mark.parametrize("truth", [np.full(9, np.nan), np.full(9, "a")])
+def test_evaluated_numbers_must_be_finite(truth):
+    """Nothing is within a tolerance of them."""
+    with pytest.raises(ValueError, match=r"y_eval must hold finite numbers"):
+        retrain_churn(Ridge(), X, X[:, 0], X_eval=X[:9], y_eval=truth, tolerance=1)

@@ -1,6 +1,7 @@
 """Signed contributions of the columns to one prediction."""
 
 import warnings
+from dataclasses import replace
 from itertools import permutations
 
 import joblib
@@ -318,3 +319,52 @@ def test_regressors_have_no_classes():
     both = Ridge().fit(X4, np.c_[y4, y4])
     with pytest.raises(TypeError, match=r"a model with one output"):
         explain(both, X4[:2], X4)
+
+
+def test_answers_in_a_column_are_answers():
+    """Of shape (n_samples, 1), as some boosters give them."""
+
+    class OneColumn(LabelsOnly):
+        def predict(self, X):
+            return super().predict(X)[:, np.newaxis]
+
+    found = explain(OneColumn(), X[:3], X, n_background=20)
+    flat = explain(LabelsOnly(), X[:3], X, n_background=20)
+    assert_array_equal(found.contributions, flat.contributions)
+
+
+def test_labels_without_classes_are_refused():
+    """A model that answers texts is no regressor: it must say what its classes are."""
+
+    class Texts:
+        def predict(self, X):
+            return np.full(len(X), "yes")
+
+    with pytest.raises(TypeError, match=r"'model' .* a classifier that has classes_"):
+        explain(Texts(), X[:2], X)
+
+
+def test_rounding_is_no_reason():
+    """Gains that cancel but for the last digit are not put in words."""
+    tree = DecisionTreeClassifier(max_depth=1, random_state=0).fit(X[:, :5], y)
+    found = explain(tree, X[:20, :5], X[:7, :5], n_reasons=5)
+    used = f"x{tree.tree_.feature[0]} "
+    assert all(reason.startswith(used) for each in found.reasons for reason in each)
+    noise = replace(found, contributions=np.full((20, 5), 1e-17))
+    assert noise.reasons == [[]] * 20
+
+
+def test_no_rows_are_explained_by_nothing_and_nothing_explains_no_row():
+    """Empty rows have empty reasons; an empty reference is refused."""
+
+    class Zero:
+        classes_ = np.array([0, 1])
+
+        def predict(self, X):
+            return np.zeros(len(X), dtype=int)
+
+    found = explain(Zero(), X[:0], X)
+    assert found.contributions.shape == (0, 12)
+    assert found.reasons == []
+    with pytest.raises(ValueError, match=r"reference of explain needs at least one"):
+        explain(FOREST, X[:2], X[:0])

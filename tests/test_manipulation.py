@@ -1,6 +1,8 @@
 """How cheaply rows are pushed to the answer that suits, and what would change one."""
 
+from dataclasses import replace
 from itertools import combinations, product
+from types import MappingProxyType
 
 import joblib
 import numpy as np
@@ -543,3 +545,70 @@ def test_one_bad_column_takes_nothing_away():
     attack = manipulability(FirstColumn(), bad, soft=list(bad), target=True)
     assert attack.share_flippable > 0.5
     assert attack.levers == {"x": 1, "date": 0, "gap": 0, "same": 0, "huge": 0}
+
+
+@pytest.mark.parametrize(
+    "soft", [range(6), np.arange(6), MappingProxyType({0: 1, 1: 2})]
+)
+def test_immutable_columns_stay_whatever_holds_the_soft_ones(soft):
+    """A range, an array, any mapping; one column may be given by its position."""
+    found = recourse(FOREST, ROWS[:10], soft=soft, immutable=0, reference=X)
+    changed = {name for each in found for c in each.changes for name in c.edits}
+    assert changed
+    assert "x0" not in changed
+
+
+class OneColumn(LabelsOnly):
+    """A model whose answers are a column, as some boosters' are."""
+
+    def predict(self, X):
+        return super().predict(X)[:, np.newaxis]
+
+
+def test_answers_in_a_column_are_answers():
+    """Of shape (n_samples, 1)."""
+    rows, soft = ROWS[:30], [0, 1]
+    flat = manipulability(LabelsOnly(FOREST), rows, soft=soft, target=1, reference=X)
+    found = manipulability(OneColumn(FOREST), rows, soft=soft, target=1, reference=X)
+    assert_array_equal(found.costs, flat.costs)
+
+
+def test_several_answers_per_row_are_refused():
+    """A multi-label model has no class to reach."""
+    labels = np.column_stack([y, 1 - y])
+
+    class Both(LabelsOnly):
+        def predict(self, X):
+            return labels[: len(X)]
+
+    with pytest.raises(TypeError, match=r"'model' .* a model with one output"):
+        manipulability(Both(FOREST), ROWS, soft=[0], target=1)
+
+
+def test_a_soft_column_called_cost_does_not_hide_the_costs():
+    """Both are in the table."""
+    rows = pd.DataFrame(ROWS[:40, :2], columns=["cost", "x"])
+    tree = DecisionTreeClassifier(max_depth=2, random_state=0)
+    tree.fit(rows, rows["cost"] > 0)
+    attack = manipulability(tree, rows, soft=["cost"], target=True)
+    frame = attack.to_frame()
+    assert frame.columns.tolist() == ["cost", "n_edits", "cost_new"]
+    assert_array_equal(frame["cost"], attack.costs)
+
+
+def test_all_figures_mean_the_same_budget(forest_attack):
+    """A cost that rounding puts just above the budget counts everywhere or nowhere."""
+    cost = forest_attack.costs.min()
+    edge = replace(forest_attack, budget=cost * (1 - 1e-13))
+    n_rows = len(edge.rows)
+    assert edge.share_flippable == 1 / n_rows
+    assert f"1 of {n_rows} rows" in repr(edge)
+    assert max(edge.levers.values()) == 1
+    assert_array_equal(edge.curve(edge.budget), [edge.share_flippable])
+
+
+@pytest.mark.parametrize("confidence", [95, 0, "0.95"])
+def test_a_bad_confidence_is_named(forest_attack, confidence):
+    """It is a share, not a percentage."""
+    with pytest.raises(ValueError, match=r"'confidence' .* in the range \(0, 1\)"):
+        forest_attack.interval(confidence)

@@ -536,3 +536,26 @@ def test_label_only_keeps_the_answer_and_nothing_else():
 def test_label_only_wants_one_mask_per_row():
     with pytest.raises(ValueError, match=r"Got shapes \(2, 3\) and \(3,\)"):
         label_only(np.ones((2, 3)), [True, False, True])
+
+
+def test_nobody_can_take_the_name_of_the_crowd():
+    """The text "<None>" is a source of its own, "<1>" is not 1."""
+    detector = fitted()
+    detector.observe(ORDINARY[:4], [None, "<None>", 1, "<1>"])
+    detector.observe(ORDINARY[4:5], "<None>")
+    assert len(detector.sources_) == 4
+    assert detector.status("<None>").n_queries == 2
+    assert detector.status(None).n_queries == detector.status("<1>").n_queries == 1
+
+
+def test_sources_may_be_tuples_among_others_or_arrays_without_axes():
+    detector = fitted()
+    detector.observe(ORDINARY[:3], ["ann", ("bob", 1), 3])
+    detector.observe(ORDINARY[3:5], np.array("ann"))
+    assert detector.status(("bob", 1)).n_queries == 1
+    assert detector.status("ann").n_queries == 3
+
+
+def test_sources_of_no_queries_are_too_many():
+    with pytest.raises(ValueError, match="one value of 'source' per row, 0 of them"):
+        fitted().observe(ORDINARY[:0], ["ann"])

@@ -1,6 +1,7 @@
 """How stable answers are when rows move a little."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from sklearn.datasets import (
     make_moons,
 )
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import (
@@ -29,6 +31,8 @@ from sklearn.model_selection import (
     cross_val_predict,
 )
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from subjects import mixed_pipeline
@@ -43,8 +47,10 @@ from resilient_estimator.stability import (
     StabilityScorer,
     decides_by_proba,
     residual_scales,
+    spread_out,
 )
 from resilient_estimator.stability._edits import replace_columns
+from resilient_estimator.stability._progress import Progress
 from resilient_estimator.stability._row_noise import RowNoise
 from resilient_estimator.stability._space import Space
 
@@ -190,7 +196,7 @@ def test_bad_options_are_named(options, message):
 
 def test_noise_is_uniform_and_uncorrelated_between_columns_and_copies():
     table = np.random.default_rng(0).normal(size=(400, 2))
-    noise = RowNoise.of(read_table(table), 100, seed=0)
+    noise = RowNoise.of(read_table(table), [0, 1], 100, seed=0)
     first, second = noise.of_column(0), noise.of_column(1)
     assert kstest(first.uniform().ravel(), "uniform").pvalue > 0.01
     quantiles = (np.arange(1024) + 0.5) / 512 - 1
@@ -613,3 +619,185 @@ def test_residual_scales_come_from_counts():
     residuals = np.random.default_rng(0).normal(3, 2, size=(5000, 1))
     found = residual_scales(Reference.learn(residuals))
     assert found[0] == pytest.approx(2, rel=0.05)
+
+
+# ------------------------------------------------------------------ containers
+
+
+def test_law_2_a_row_moves_alike_beside_cells_of_another_type():
+    """A label, a date or nothing beside a number changes the type of the column."""
+    learnt = Perturbation.learn(np.random.default_rng(0).normal(size=(200, 2)))
+    rows = np.array([[1, 2.0], ["a", 3.0], [None, 2.0], [0.5, 7]], dtype=object)
+    together = learnt.move(rows, n_copies=4).reshape(4, 5, 2)
+    for i in range(4):
+        alone = learnt.move(rows[[i]], n_copies=4)
+        np.testing.assert_array_equal(alone, together[i])
+
+
+def test_law_6_columns_in_another_order_move_alike():
+    frame = mixed_frame(100)
+    learnt = Perturbation.learn(frame)
+    other = frame[list(frame)[::-1]].assign(id=np.arange(100))
+    copies = learnt.move(other, n_copies=3)[list(frame)]
+    pd.testing.assert_frame_equal(copies, learnt.move(frame, n_copies=3))
+
+
+def test_numbers_stay_within_the_type_of_their_column():
+    """A cast of 300 to eight bits wraps around in pandas, and fails in polars."""
+    values = np.random.default_rng(0).integers(0, 256, size=300)
+    learnt = Perturbation.learn(pd.DataFrame({"pixel": values}))
+    ends = np.array([0, 255, 255], dtype=np.uint8)
+    expected = learnt.move(pd.DataFrame({"pixel": ends}), n_copies=50, size=30)
+    assert expected["pixel"].dtype == np.uint8
+    nullable = pd.DataFrame({"pixel": pd.array(ends, dtype="UInt8")})
+    for frame in (nullable, pl.DataFrame({"pixel": ends})):
+        found = learnt.move(frame, n_copies=50, size=30)
+        assert found["pixel"].to_list() == expected["pixel"].tolist()
+        assert str(found["pixel"].dtype) == "UInt8"
+
+
+@pytest.mark.parametrize("cells", [[1, 2], [1.5, 2.5], [True, False]])
+@pytest.mark.parametrize("container", [pd.DataFrame, pl.DataFrame, np.array])
+def test_law_8_numbers_where_there_were_labels_are_exchanged_too(container, cells):
+    labels = np.random.default_rng(0).choice(["red", "blue"], size=(200, 1))
+    learnt = Perturbation.learn(labels.astype(object), n_neighbors=150)
+    rows = np.array(cells)[:, np.newaxis]
+    copies = np.asarray(learnt.move(container(rows), n_copies=50, size=9.0))
+    assert {"red", "blue"} <= set(copies.ravel().tolist())
+
+
+def test_several_labels_with_a_probability_each_must_all_stay():
+    both = np.column_stack([Y, 1 - Y])
+    network = MLPClassifier((4,), tol=1e-2, random_state=0)
+    scorer = StabilityScorer(network.fit(X, both), n_copies=8).fit(X)
+    copies = scorer.perturbation_.move(X, n_copies=8, size=0.5)
+    said = network.predict(copies).reshape(len(X), 9, 2)
+    expected = (said[:, 1:] == said[:, :1]).all(axis=2).mean(axis=1)
+    np.testing.assert_array_equal(scorer.score_samples(X), expected)
+    assert expected.min() < 1
+
+
+def test_a_target_that_is_a_column_has_one_tolerance():
+    rows, target = load_diabetes(return_X_y=True)
+    neighbours = DecisionTreeRegressor(max_depth=3, random_state=0).fit(rows, target)
+    flat = StabilityScorer(neighbours).fit(rows, target)
+    column = StabilityScorer(neighbours).fit(rows, target[:, np.newaxis])
+    np.testing.assert_array_equal(flat.tolerance_, column.tolerance_)
+
+
+def test_what_cannot_be_scored_is_said_by_fit():
+    rows, target = load_diabetes(return_X_y=True)
+    numbers = ResilientEstimator(LinearRegression(), cv=None, min_stability=0.5)
+    with pytest.raises(ValueError, match=r"out-of-fold residuals.* another 'cv'"):
+        numbers.fit(rows, target)
+    pipeline = make_pipeline(CountVectorizer(), LogisticRegression())
+    texts = ResilientEstimator(pipeline, guard=None, detector=None, min_stability=0.5)
+    words, liked = ["good", "bad"] * 20, [1, 0] * 20
+    with pytest.raises(ValueError, match=r"'min_stability' .* no table, but list"):
+        texts.fit(words, liked)
+    texts.set_params(min_stability=None).fit(words, liked)
+    with pytest.raises(ValueError, match=r"Expected a table of rows. Got list"):
+        texts.score_stability(words)
+    with pytest.raises(ValueError, match=r"'n_neighbors' .* an int >= 1. Got 0"):
+        StabilityScorer(LogisticRegression(), n_neighbors=0).fit(X, Y)
+
+
+def test_exchanging_many_labels_takes_memory_for_the_rows_only():
+    labels = np.repeat([f"label {i}" for i in range(200)], 20)[:, np.newaxis]
+    rows = np.random.default_rng(0).permutation(labels).astype(object)
+    learnt = Perturbation.learn(rows)
+    tracemalloc.start()
+    learnt.move(rows, n_copies=32)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 15 * 8 * 33 * len(rows)
+
+
+def test_rows_are_spread_over_the_batch():
+    """Of 1,999 rows not the first thousand."""
+    chosen = spread_out(np.arange(1999), 1000)
+    assert len(chosen) == 1000
+    assert chosen[-1] >= 1997
+    assert spread_out(np.arange(3), 1000).tolist() == [0, 1, 2]
+    assert len(spread_out(np.arange(0), 1000)) == 0
+
+
+# ------------------------------------------------------------------ slow models
+
+
+class Clock:
+    """Time passes when a model is asked."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("per_row", "n_samples", "n_lines"), [(0.05, 3000, 2), (0.001, 3000, 0)]
+)
+def test_a_slow_model_says_how_long_it_takes(
+    monkeypatch, caplog, per_row, n_samples, n_lines
+):
+    clock = Clock()
+    monkeypatch.setattr("resilient_estimator.stability._progress.monotonic", clock)
+    fitted = ResilientEstimator(LogisticRegression(), cv=None).fit(X, Y)
+    ask = fitted.estimator_.predict_proba
+
+    def slow(rows):
+        clock.now += per_row * len(rows) / 11
+        return ask(rows)
+
+    fitted.estimator_.predict_proba = slow
+    with caplog.at_level("WARNING", logger="resilient_estimator"):
+        fitted.score_stability(np.tile(X, (5, 1))[:n_samples], n_copies=10)
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == n_lines
+    if lines:
+        assert lines[0] == (
+            "score_stability: 1,000 of 3,000 rows done; the model is slow (50 ms per "
+            "row), about 100 s left"
+        )
+    caplog.clear()
+    fitted.score_stability(X, n_copies=10)  # a single block says nothing
+    assert not caplog.records
+
+
+def test_progress_is_told_every_ten_seconds_until_little_remains(monkeypatch, caplog):
+    clock = Clock()
+    monkeypatch.setattr("resilient_estimator.stability._progress.monotonic", clock)
+    progress = Progress("work", total=100, unit="steps")
+    for done in range(1, 101):
+        clock.now = float(done)
+        progress.step(done)
+    told = [record.getMessage().split()[1] for record in caplog.records]
+    assert told == ["1", "11", "21", "31", "41", "51", "61", "71", "81"]
+
+
+@pytest.mark.parametrize("name", ["bounds", "monotone"])
+def test_constraints_that_are_no_dict_are_named(name):
+    model = ResilientEstimator(LogisticRegression(), cv=None).fit(X, Y)
+    with pytest.raises(TypeError, match=rf"'{name}' parameter .* a dict from columns"):
+        model.score_stability(X, **{name: [0]})
+
+
+def test_nullable_booleans_move_and_stay_booleans():
+    numbers = np.random.default_rng(0).normal(size=(150, 6)) * 5
+    frame = pd.DataFrame(numbers, columns=list("abcdef"))
+    frame["flag"] = pd.array([True, False, None] * 50, dtype="boolean")
+    flags = Perturbation.learn(frame).move(frame, n_copies=20)["flag"]
+    assert str(flags.dtype) == "boolean"
+    assert flags.isna().sum() == 50 * 21
+    rows = flags.fillna(value=False).to_numpy().reshape(150, 21)
+    assert (rows[:, 1:] != rows[:, :1]).any()
+
+
+def test_intervals_are_not_kept():
+    """Fitted state is plain, and cut edges are not the model's to remember."""
+    frame = pd.DataFrame({"cut": pd.cut(np.arange(100.0), 4), "number": np.arange(100)})
+    perturbation = Perturbation.learn(frame)
+    assert perturbation.levels == [None, None]
+    copies = perturbation.move(frame, n_copies=1)
+    assert copies["cut"].iloc[::2].tolist() == copies["cut"].iloc[1::2].tolist()

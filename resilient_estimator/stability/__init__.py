@@ -22,6 +22,7 @@ from resilient_estimator.stability.local._scoring import (
     decides_by_proba,
     read_moves,
     score_rows,
+    spread_out,
 )
 from resilient_estimator.stability.manipulation._explanation import Explanation, explain
 from resilient_estimator.stability.manipulation._manipulation import (
@@ -85,6 +86,7 @@ __all__ = [
     "residual_scales",
     "retrain_churn",
     "score_rows",
+    "spread_out",
 ]
 
 # As in the package itself: a pickle records the public place of a class.

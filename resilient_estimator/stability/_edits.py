@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils import _safe_indexing, indexable
 
-from resilient_estimator._columns import NUMBERS
+from resilient_estimator._columns import NUMBERS, TEXT
+
+INTEGERS = ("int8", "int16", "int32", "int64")
 
 Change = tuple[NDArray[Any], NDArray[np.bool_]]
 
@@ -61,17 +64,15 @@ def replace_columns(X: Any, changes: Mapping[int, Change]) -> Any:
 
 def _replace_in_array(X: Any, changes: Mapping[int, Change]) -> NDArray[Any]:
     array = np.array(X)
-    if array.dtype.kind in "US":  # fixed widths would cut longer labels
+    labels = any(_are_labels(values[where]) for values, where in changes.values())
+    if labels or array.dtype.kind in "US":  # fixed widths would cut longer labels
         array = np.array(X, dtype=object)
     if array.dtype.kind in "biu" and not all(
         _is_whole(values[where]) for values, where in changes.values()
     ):
         array = array.astype(np.float64)
     for place, (values, where) in changes.items():
-        if array.dtype.kind in "iu":  # a cast would wrap around
-            limits = np.iinfo(array.dtype)
-            values = np.clip(values, limits.min, limits.max)  # noqa: PLW2901
-        np.copyto(array[:, place], values, where=where, casting="unsafe")
+        array[where, place] = _clipped(values[where], array.dtype)
     return array
 
 
@@ -93,15 +94,20 @@ def _pandas_column(column: Any, values: Any, where: NDArray[np.bool_]) -> Any:
         codes[where] = [index[value] for value in values[where].tolist()]
         categorical = type(column.array).from_codes(codes, dtype=column.dtype)
         return type(column)(categorical, index=column.index)
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind in NUMBERS:
+    labels = _are_labels(values[where])
+    is_plain = isinstance(column.dtype, np.dtype) and column.dtype.kind in NUMBERS
+    if is_plain and not labels:
         edited = _replace_in_array(
             column.to_numpy()[:, np.newaxis], {0: (values, where)}
         )
         return type(column)(edited[:, 0], index=column.index)
     edited = column.astype(object).to_numpy().copy()
-    edited[where] = values[where]
+    edited[where] = _clipped(values[where], column.dtype)
     edited = type(column)(edited, index=column.index, dtype=object)
     fits = column.dtype != object and _keeps_whole(column.dtype, values[where])
+    fits = fits and not (labels and column.dtype.kind not in TEXT)
+    if fits and column.dtype.kind == "b":  # pandas takes no number for a truth value
+        edited[where] = values[where].astype(bool)
     return edited.astype(column.dtype) if fits else edited
 
 
@@ -109,9 +115,13 @@ def _replace_in_polars(X: Any, changes: Mapping[int, Change]) -> Any:
     columns = []
     for place, (values, where) in changes.items():
         column = X.to_series(place)
-        new = type(column)("", values[where])
-        is_number = column.dtype.is_numeric()
-        if not is_number or _keeps_whole(column.dtype, values[where]):
+        new = type(column)("", _clipped(values[where], column.dtype))
+        if _are_labels(values[where]):
+            fits = str(column.dtype).startswith(("String", "Categorical", "Enum"))
+        else:
+            is_number = column.dtype.is_numeric()
+            fits = not is_number or _keeps_whole(column.dtype, values[where])
+        if fits:
             new = new.cast(column.dtype)
         else:
             column = column.cast(new.dtype)
@@ -123,6 +133,22 @@ def _keeps_whole(dtype: Any, values: NDArray[Any]) -> bool:
     """Whether the values fit a column's type: no fractions among whole numbers."""
     name = str(dtype).lower()
     return not ("int" in name or "bool" in name) or _is_whole(values)
+
+
+def _are_labels(values: NDArray[Any]) -> bool:
+    """Whether some of the values are no numbers."""
+    return values.dtype.kind == "O" and not all(
+        isinstance(value, (Real, np.bool_)) for value in values.tolist()
+    )
+
+
+def _clipped(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Clip numbers to what a type of whole numbers holds: a cast would wrap around."""
+    name = str(getattr(dtype, "name", dtype)).lower().split("[")[0]
+    if values.dtype.kind != "f" or name.lstrip("u") not in INTEGERS:
+        return values
+    limits = np.iinfo(name)
+    return np.asarray(np.clip(values, limits.min, limits.max))
 
 
 def _is_whole(values: NDArray[Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from time import monotonic
 
 PATIENCE = 10.0  # seconds
@@ -35,15 +36,15 @@ class Progress:
         self._what = what
         self._total = total
         self._unit = unit
-        self._start = self._last = monotonic()
+        self._start = monotonic()
+        self._last = -math.inf
 
     def step(self, done: int) -> None:
         """Say how much is done, if it is time to."""
         now = monotonic()
         pace = (now - self._start) / max(done, 1)
         remaining = pace * (self._total - done)
-        waited = now - (self._last if self._last > self._start else -PATIENCE)
-        if remaining <= PATIENCE or waited < PATIENCE:
+        if remaining <= PATIENCE or now - self._last < PATIENCE:
             return
         self._last = now
         LOGGER.warning(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator._columns import Table, digest
+from resilient_estimator._columns import MISSING, Table, digest
 from resilient_estimator.stability._space import numbers
 
 Floats = NDArray[np.float64]
@@ -40,12 +41,15 @@ class RowNoise:
         self._n_copies = n_copies
 
     @classmethod
-    def of(cls, table: Table, n_copies: int, seed: int) -> Self:
-        """Return the noise of the rows of a table."""
+    def of(
+        cls, table: Table, places: Sequence[int | None], n_copies: int, seed: int
+    ) -> Self:
+        """Return the noise of rows, from the columns that stand at the places."""
         start = mix(np.array([seed % 2**64], dtype=np.uint64))
         keys = np.repeat(start, table.shape[0])
-        for i in range(table.shape[1]):
-            keys += mix(_bits(table, i) + _place(i))
+        for i, place in enumerate(places):
+            if place is not None:
+                keys += mix(_bits(table, place) + _place(i))
         return cls(mix(keys), n_copies)
 
     def of_column(self, index: int) -> RowNoise:
@@ -89,11 +93,18 @@ def mix(words: Words) -> Words:
 
 
 def _bits(table: Table, index: int) -> Words:
-    """Return what stands in a column as words, whatever its container."""
-    if table.kind(index) == "numeric":
-        values = numbers(table, index) + 0.0  # there is one zero only
-        values[np.isnan(values)] = np.nan  # and one missing value
-        return values.view(np.uint64)
-    codes, texts = table.labels(index)
-    words = np.array([*map(digest, texts), 0], dtype=np.uint64)
-    return words[codes]
+    """Return what stands in a column as words, whatever its container.
+
+    A number has the same word whatever else stands in the column: one label beside it
+    makes the column one of labels.
+    """
+    values = numbers(table, index) + 0.0  # there is one zero only
+    unread = np.isnan(values)
+    values[unread] = np.nan  # and one missing value
+    words = values.view(np.uint64)
+    if table.kind(index) != "numeric":
+        codes, texts = table.labels(index)
+        known = np.array([*map(digest, texts), 0], dtype=np.uint64)
+        labelled = unread & (codes != MISSING)
+        words[labelled] = known[codes[labelled]]
+    return words

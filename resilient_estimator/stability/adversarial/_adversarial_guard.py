@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from resilient_estimator._columns import Table, read_table
-from resilient_estimator.exceptions import is_number, parameter_error
+from resilient_estimator.exceptions import is_count, is_number, parameter_error
 from resilient_estimator.stability._space import Space
 from resilient_estimator.stability.adversarial._asking import (
     Asked,
@@ -77,7 +77,7 @@ class AdversarialGuard(BaseEstimator):
         given to `fit` must not be those that it learnt from. As the `guard` of a
         `ResilientEstimator`, leave it out: it gets the estimator fitted there.
     alpha : float, default=0.05
-        Share of harmless rows that may be flagged; not below one per training row.
+        Share of harmless rows that may be flagged; below one per training row, none is.
     components : "auto" or list of {"trust", "witness", "distance"}, default="auto"
         Whom to ask. "auto": "trust" for pictures (twenty columns or more, on one
         scale), else all.
@@ -200,7 +200,7 @@ class AdversarialGuard(BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of range, or `y` does not suit.
+            If a parameter is out of range, or `y` or `out_of_fold` does not suit.
         """
         check_model(self, model)
         self._check_parameters()
@@ -209,6 +209,8 @@ class AdversarialGuard(BaseEstimator):
         if out_of_fold is None:
             out_of_fold = ask_out_of_fold(model, X, y, cv=self.cv, n_jobs=self.n_jobs)
         said = one_target(X, out_of_fold)
+        if said.dtype.kind == "f" and not np.isfinite(said).all():
+            raise ValueError("AdversarialGuard needs finite answers out of fold.")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         rng = np.random.default_rng(seed)
         strata = target if is_classifier(model) else np.zeros(len(target))
@@ -357,6 +359,8 @@ class AdversarialGuard(BaseEstimator):
         answer = self.witnesses_.second if second else self.witnesses_.nearest
         answers = np.array(answer(asked.coordinates))
         kept = self._judge(asked)["p"][asked.rows] > self.alpha
+        if kept.any():
+            answers = answers.astype(np.result_type(answers, asked.said))
         answers[asked.rows[kept]] = asked.said[kept]
         return answers
 
@@ -377,11 +381,10 @@ class AdversarialGuard(BaseEstimator):
 
     def _check_parameters(self) -> None:
         """Raise a ValueError about a parameter out of range."""
-        whole = isinstance(self.n_neighbors, (int, np.integer)) and self.n_neighbors > 0
-        known = self.components == "auto" or (
-            not isinstance(self.components, str)
+        known = _is_auto(self.components) or (
+            isinstance(self.components, (list, tuple))
             and len(self.components) > 0
-            and set(self.components) <= set(NAMES)
+            and all(name in NAMES for name in self.components)
         )
         rules = {
             "alpha": (
@@ -390,12 +393,12 @@ class AdversarialGuard(BaseEstimator):
             ),
             "components": (known, f"'auto' or some of {list(NAMES)!r}"),
             "n_neighbors": (
-                whole or self.n_neighbors == "auto",
+                _is_auto(self.n_neighbors) or is_count(self.n_neighbors, 1),
                 "'auto' or an int of at least 1",
             ),
             "scaling": (self.scaling in SCALINGS, f"one of {list(SCALINGS)!r}"),
             "max_reference": (
-                is_number(self.max_reference) and self.max_reference >= LEAST_REFERENCE,
+                is_count(self.max_reference, LEAST_REFERENCE),
                 f"an int of at least {LEAST_REFERENCE}",
             ),
         }
@@ -403,3 +406,7 @@ class AdversarialGuard(BaseEstimator):
             if not fine:
                 got = getattr(self, name)
                 raise ValueError(parameter_error(self, name, expected, got))
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"

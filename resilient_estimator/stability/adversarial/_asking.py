@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.utils import _safe_indexing, indexable
@@ -146,6 +147,8 @@ def _halve(model: Any, X: Any, rows: Positions) -> list[tuple[NDArray[Any], Posi
         asked = X if len(rows) == count_rows(X) else _safe_indexing(X, rows)
         with np.errstate(all="ignore"):
             return [(np.asarray(model.predict(asked)), rows)]
+    except NotFittedError:  # no fault of the rows
+        raise
     except UNREADABLE:
         if len(rows) == 1:
             return []
@@ -191,8 +194,8 @@ def _even_splits(cv: int, target: NDArray[Any], *, classes: bool) -> Any:
         n_folds = min(cv, int(np.sort(counts)[-2])) if len(counts) > 1 else 0
         strata = np.where(counts[codes] < n_folds, counts.argmax(), codes)
     if n_folds < 2:
-        raise ValueError(
-            "AdversarialGuard needs 'cv' of at least 2, and two rows of two classes."
-        )
+        rows = "two rows of two classes" if classes else "two rows"
+        expected = f"an int of at least 2, with at least {rows} in y"
+        raise ValueError(parameter_error("AdversarialGuard", "cv", expected, cv))
     splitter = StratifiedKFold(n_folds) if classes else KFold(n_folds)
     return list(splitter.split(np.zeros(n_samples), strata))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator.exceptions import is_number, parameter_error
+from resilient_estimator.exceptions import is_count, is_number, parameter_error
 from resilient_estimator.stability.adversarial._dense_net import (
     Adam,
     DenseNet,
@@ -267,14 +267,14 @@ class AdversarialAutoencoder(SecondOpinion):
             raise ValueError(parameter_error(self, "learning_rate", expected, rate))
         for name in ("encoding_dim", "batch_size"):
             value = getattr(self, name)
-            if not _is_count(value):
+            if not is_count(value):
                 expected = "an int in the range [1, inf)"
                 raise ValueError(parameter_error(self, name, expected, value))
-        if self.epochs is not None and not _is_count(self.epochs):
+        if self.epochs is not None and not is_count(self.epochs):
             expected = "an int in the range [1, inf) or None"
             raise ValueError(parameter_error(self, "epochs", expected, self.epochs))
         sizes = self.hidden_layer_sizes
-        if not isinstance(sizes, (tuple, list)) or not all(map(_is_count, sizes)):
+        if not isinstance(sizes, (tuple, list)) or not all(map(is_count, sizes)):
             expected = "a tuple of ints in the range [1, inf)"
             raise ValueError(
                 parameter_error(self, "hidden_layer_sizes", expected, sizes)
@@ -364,8 +364,3 @@ class AdversarialAutoencoder(SecondOpinion):
             seen = log_softmax(net.hidden(autoencoder(Z)) @ self.projection_)
             scores += self.hidden_weight * divergence(usual.astype(np.float64), seen)
         return scores
-
-
-def _is_count(value: Any) -> bool:
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    return whole and value >= 1

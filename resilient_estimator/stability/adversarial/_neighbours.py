@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from resilient_estimator.stability.adversarial._conformal import DECIMALS
+
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
 
@@ -102,6 +104,7 @@ class ClassNeighbours:
         """Fill in the distances and rows of a few points."""
         nearness = points @ self.points.T
         nearness -= self.half_squares  # half the squared distance, but for a constant
+        np.round(nearness, DECIMALS, out=nearness)  # ties stay ties in any batch
         k = distances.shape[2] + (own is not None)
         for code in range(len(self.bounds) - 1):
             start, stop = self.bounds[code : code + 2]

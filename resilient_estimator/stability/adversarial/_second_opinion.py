@@ -19,7 +19,7 @@ from sklearn.base import (
 )
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import _safe_indexing, indexable
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from resilient_estimator._columns import Table, column_names, count_rows, read_table
 from resilient_estimator.exceptions import is_number, parameter_error
@@ -250,6 +250,7 @@ class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
                 ) from None
         else:
             return self.model, self.model
+        check_consistent_length(X, y)
         (y,) = indexable(y)
         rest = np.setdiff1d(np.arange(count_rows(X)), held_out)
         unseen = clone(self.model)

@@ -59,9 +59,13 @@ class Constraints:
             1 nor -1, or every column is immutable.
         """
         constraints = cls.none(len(names))
-        if isinstance(immutable, str):
+        for name, value in (("bounds", bounds), ("monotone", monotone)):
+            if value is not None and not isinstance(value, Mapping):
+                expected = "a dict from columns, or None"
+                raise TypeError(parameter_error(owner, name, expected, value))
+        if isinstance(immutable, (str, Integral)):
             immutable = [immutable]
-        for key in immutable:
+        for key in () if immutable is None else immutable:
             constraints.immutable[_position(names, key, owner, "immutable")] = True
         for key, pair in (bounds or {}).items():
             place = _position(names, key, owner, "bounds")

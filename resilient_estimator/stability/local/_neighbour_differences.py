@@ -101,7 +101,7 @@ def learn_numbers(
     whole : ndarray of bool of shape (n_columns,)
         Whether all numbers are whole.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):  # numbers near 1e308 or 1e-308
         gaps = np.abs(values[pairs[0]] - values[pairs[1]])
         steps = _rounded(_quantiles(gaps, LEVELS))
         whole = ((values == np.rint(values)) | ~np.isfinite(values)).all(axis=0)
@@ -149,7 +149,8 @@ def learn_labels(
     counts = np.bincount(codes[codes != MISSING], minlength=len(values))
     order = np.argsort(-counts, kind="stable")[:MAX_LEVELS]
     kept = [int(i) for i in order if counts[i] >= min_count]
-    if len(kept) < 2:
+    plain = all(isinstance(values[i], (str, int, float)) for i in kept)
+    if len(kept) < 2 or not plain:  # intervals, dates among labels: they stay
         return 0.0, None
     recoded = np.full(len(values) + 1, MISSING)
     recoded[kept] = np.arange(len(kept))

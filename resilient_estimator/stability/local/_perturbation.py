@@ -172,30 +172,44 @@ class Perturbation:
         -------
         moved : as X, of shape (n_samples * (1 + n_copies), n_features)
             Row `i` is row ``i * (1 + n_copies)``, its copies come next.
+
+        Raises
+        ------
+        ValueError
+            If `X` is not a table.
         """
         table = read_table(X)
-        n_samples = 0 if table is None else table.shape[0]
-        rows = np.repeat(np.arange(n_samples), 1 + n_copies)
-        repeated = repeat(X, rows)
-        if table is None or not n_copies:
+        if table is None:
+            raise ValueError(f"Expected a table of rows. Got {type(X).__name__}.")
+        repeated = repeat(X, np.repeat(np.arange(table.shape[0]), 1 + n_copies))
+        if not n_copies:
             return repeated
         limits = constraints or Constraints.none(len(self.names))
-        noise = RowNoise.of(table, n_copies, seed)
+        noise = RowNoise.of(table, self._places(table), n_copies, seed)
         changes = dict(self._changes(table, noise, size, limits))
         return replace_columns(repeated, changes)
+
+    def _places(self, table: Table) -> list[int | None]:
+        """Return where the columns that can move stand, None for the others."""
+        can_move = self.steps[:, -1] > 0
+        places = table.positions(self.names, named=self.named)
+        return [
+            place if can_move[i] or self.levels[i] is not None else None
+            for i, place in enumerate(places)
+        ]
 
     def _changes(
         self, table: Table, noise: RowNoise, size: float, limits: Constraints
     ) -> Iterator[tuple[int, Change]]:
         """Yield, for each column that can move, new values of originals and copies."""
-        for i, place in enumerate(table.positions(self.names, named=self.named)):
+        for i, place in enumerate(self._places(table)):
             if place is None or limits.immutable[i]:
                 continue
             column, levels = noise.of_column(i), self.levels[i]
             if levels is not None:
                 rate = size * self.rates[i]
                 yield place, _exchange(table, place, levels, column, rate)
-            elif self.steps[i, -1] > 0:
+            else:
                 values = numbers(table, place)[:, np.newaxis]
                 step = column.mirrored(size * _symmetric(self.steps[i]))
                 yield place, self._shift(values, i, step, column, limits)
@@ -217,8 +231,9 @@ class Perturbation:
             moved = np.where(usual, turn(moved, *self.usual[i]), moved)
             if self.whole[i]:
                 moved = np.floor(moved + noise.uniform())
-            moved = np.clip(moved, *limits.bounds_about(i, values))
-        return _after_original(moved, np.isfinite(moved) & np.isfinite(values))
+            if np.isfinite(limits.bounds[i]).any():
+                moved = np.clip(moved, *limits.bounds_about(i, values))
+        return _after_original(moved, np.isfinite(moved))
 
 
 def _exchange(
@@ -232,10 +247,11 @@ def _exchange(
     draw = noise.uniform()
     where = (draw < rate) & (codes != MISSING)[:, np.newaxis]
     share = draw / max(min(rate, 1.0), TINY)  # below the rate, it is uniform again
-    cumulative = levels.cumulative[known]
-    chosen = (share[:, :, np.newaxis] >= cumulative[:, np.newaxis, :]).sum(axis=2)
+    row = np.broadcast_to(known[:, np.newaxis], share.shape)
+    ends = levels.cumulative + np.arange(other + 1)[:, np.newaxis]  # row after row
+    chosen = np.searchsorted(ends.ravel(), row + share, side="right") - other * row
     values = np.array(levels.values, dtype=object)
-    return _after_original(values[np.minimum(chosen, other - 1)], where)
+    return _after_original(values[np.clip(chosen, 0, other - 1)], where)
 
 
 def _symmetric(steps: Floats) -> Floats:
@@ -248,9 +264,11 @@ def _symmetric(steps: Floats) -> Floats:
 
 def _reflect(moved: Floats, low: float, high: float) -> Floats:
     """Turn moves back at the ends of a range."""
-    moved = np.where(moved < low, 2 * low - moved, moved)
-    moved = np.where(moved > high, 2 * high - moved, moved)
-    return np.clip(moved, low, high)
+    if low == -np.inf:
+        return moved
+    moved = low + np.abs(moved - low)
+    moved = high - np.abs(high - moved)
+    return np.maximum(moved, low, out=moved)
 
 
 def _after_original(moved: NDArray[Any], where: NDArray[np.bool_]) -> Change:

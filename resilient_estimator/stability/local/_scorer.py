@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_predict
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator.exceptions import is_number, parameter_error
+from resilient_estimator.exceptions import is_count, is_number, parameter_error
 from resilient_estimator.reference import Reference
 from resilient_estimator.stability._residuals import residual_scales
 from resilient_estimator.stability.local._model_stability import Stability
@@ -130,6 +130,10 @@ class StabilityScorer(BaseEstimator):
             The fitted scorer.
         """
         check_tolerance(self, self.tolerance)
+        if not is_count(self.n_neighbors):
+            expected = "an int >= 1"
+            message = parameter_error(self, "n_neighbors", expected, self.n_neighbors)
+            raise ValueError(message)
         model = self.model if _is_fitted(self.model) else clone(self.model).fit(X, y)
         self.tolerance_: NDArray[np.float64] | None = None
         if not is_classifier(model):
@@ -146,8 +150,9 @@ class StabilityScorer(BaseEstimator):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows. The model is asked about all of them and their copies at once, in
-            blocks of some ten thousand rows.
+            Rows. The model is asked about a thousand of them and their copies at a
+            time; where that shows that more than ten seconds remain, a line of the
+            logger "resilient_estimator" says so.
 
         Returns
         -------
@@ -167,7 +172,8 @@ class StabilityScorer(BaseEstimator):
         Returns
         -------
         stability : Stability
-            Mean stability of the rows, with its 95 % interval.
+            Share of the copies that get the answer of their row, with its 95 %
+            interval.
         """
         return Stability.of(self._score(X), n_copies=self.n_copies)
 
@@ -201,9 +207,9 @@ class StabilityScorer(BaseEstimator):
                 "units of the residuals."
             )
         truth = np.asarray(y, dtype=float)
-        residuals = truth - cross_val_predict(clone(model), X, y)
-        columns = residuals.reshape(len(truth), -1)
-        return residual_scales(Reference.learn(columns))
+        said = np.asarray(cross_val_predict(clone(model), X, y))
+        residuals = truth.reshape(said.shape) - said
+        return residual_scales(Reference.learn(residuals.reshape(len(said), -1)))
 
 
 def check_tolerance(owner: Any, tolerance: Any) -> None:

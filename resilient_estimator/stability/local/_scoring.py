@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
 from resilient_estimator._columns import count_rows
-from resilient_estimator.exceptions import is_number, parameter_error
+from resilient_estimator.exceptions import is_count, is_number, parameter_error
 from resilient_estimator.stability._edits import repeat
 from resilient_estimator.stability._progress import Progress
 from resilient_estimator.stability.local._constraints import Constraints
@@ -20,6 +20,7 @@ from resilient_estimator.stability.local._perturbation import Perturbation
 Floats = NDArray[np.float64]
 
 MAX_CELLS = 1 << 22  # of a block of copies: 32 MB of numbers
+MAX_ROWS = 1_000  # of a block, without their copies: a slow model tells its pace
 DIGITS = 10  # a model's last bits depend on how many rows it is asked about at a time
 N_CHECKED = 1_000
 
@@ -78,7 +79,7 @@ def read_moves(
     ValueError
         If a parameter is out of its range, or names a column that does not exist.
     """
-    if not isinstance(n_copies, Integral) or n_copies < 1:
+    if not is_count(n_copies):
         raise ValueError(parameter_error(owner, "n_copies", "an int >= 1", n_copies))
     if not is_number(size) or not 0 < size < np.inf:
         raise ValueError(parameter_error(owner, "size", "a finite float > 0", size))
@@ -102,8 +103,11 @@ def ask_classifier(
         return Answers((proba[:, 1] >= threshold).astype(int), proba)
     if by_proba:
         return Answers(proba.argmax(axis=1), proba)
-    said = np.asarray(model.predict(X))[:, np.newaxis]
-    return Answers((said == model.classes_).argmax(axis=1), proba)
+    said = np.asarray(model.predict(X))
+    if said.ndim > 1:  # several labels, each with a probability
+        return Answers(said, None)
+    codes = (said[:, np.newaxis] == model.classes_).argmax(axis=1)
+    return Answers(codes, proba)
 
 
 def decides_by_proba(model: Any, X: Any) -> bool:
@@ -114,11 +118,16 @@ def decides_by_proba(model: Any, X: Any) -> bool:
     if not is_classifier(model) or not hasattr(model, "predict_proba"):
         return False
     n_samples = count_rows(X)
-    step = max(n_samples // N_CHECKED, 1)
-    rows = repeat(X, np.arange(0, n_samples, step))
+    rows = repeat(X, spread_out(np.arange(n_samples), N_CHECKED))
     likely = ask_classifier(model, rows, by_proba=True)
     decided = ask_classifier(model, rows, by_proba=False)
     return bool(np.array_equal(likely.values, decided.values))
+
+
+def spread_out(rows: NDArray[np.intp], n_most: int) -> NDArray[np.intp]:
+    """Return evenly spaced ones of the rows, all where they are no more than wanted."""
+    n_chosen = min(len(rows), n_most)
+    return rows[np.arange(n_chosen) * len(rows) // max(n_chosen, 1)]
 
 
 def score_rows(
@@ -130,6 +139,9 @@ def score_rows(
     tolerance: Floats | None = None,
 ) -> RowScores:
     """Return how stable the answers to rows are.
+
+    The model is asked about at most a thousand rows and their copies at a time; if more
+    than ten seconds remain after that, a line is logged. A single block logs nothing.
 
     Parameters
     ----------
@@ -151,7 +163,7 @@ def score_rows(
     """
     n_samples, n_features = count_rows(X), max(len(perturbation.names), 1)
     n_each = 1 + moves.n_copies
-    n_rows = max(MAX_CELLS // (n_each * n_features), 1)
+    n_rows = min(max(MAX_CELLS // (n_each * n_features), 1), MAX_ROWS)
     progress = Progress("score_stability", n_samples)
     scores = RowScores(np.empty(n_samples), np.empty(n_samples))
     for start in range(0, n_samples, n_rows):

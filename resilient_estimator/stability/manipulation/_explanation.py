@@ -24,6 +24,7 @@ from resilient_estimator.stability.manipulation._oracle import (
     check_counts,
     class_scores,
     known_classes,
+    one_answer_each,
 )
 from resilient_estimator.stability.manipulation._shapley import (
     choose_coalitions,
@@ -32,6 +33,8 @@ from resilient_estimator.stability.manipulation._shapley import (
 from resilient_estimator.stability.manipulation._words import cells, in_words
 
 Floats = NDArray[np.float64]
+
+ROUNDING = 1e-12  # of what is explained: less is no reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +76,10 @@ class Explanation:
         """For each row the columns that contributed most, in words."""
         order = np.argsort(-np.abs(self.contributions), axis=1, kind="stable")
         top = order[:, : self.n_reasons]
+        least = ROUNDING * (np.abs(self.outputs) + np.abs(self.base))
+        felt = np.abs(self.contributions) > least[:, np.newaxis]
         return [
-            [self._reason(i, j) for j in columns if self.contributions[i, j]]
+            [self._reason(i, j) for j in columns if felt[i, j]]
             for i, columns in enumerate(top.tolist())
         ]
 
@@ -219,21 +224,21 @@ class _Output(NamedTuple):
     def ask(self, X: Any, rows: NDArray[np.intp]) -> Floats:
         """Return the output for tweaked copies of some rows."""
         if self.targets is None:
-            return np.asarray(self.model.predict(X), dtype=np.float64).reshape(-1)
+            return one_answer_each("explain", self.model, X).astype(np.float64)
         scores = None if self.columns is None else class_scores(self.model, X)
         if scores is None or self.columns is None:
-            return np.asarray(self.model.predict(X) == self.targets[rows], np.float64)
+            answers = one_answer_each("explain", self.model, X)
+            return np.asarray(answers == self.targets[rows], dtype=np.float64)
         return np.asarray(scores[np.arange(len(scores)), self.columns[rows]])
 
 
 def _output(model: Any, X: Any, target: Any) -> _Output:
     if not hasattr(model, "predict") or isinstance(model, type):
         raise TypeError(parameter_error("explain", "model", "a fitted model", model))
-    answers, classes = np.asarray(model.predict(X)), known_classes(model)
-    if answers.ndim == 2 and answers.shape[1] == 1:
-        answers = answers[:, 0]
-    if answers.ndim > 1 or isinstance(getattr(model, "classes_", None), list):
-        expected = "a model with one output"
+    answers = one_answer_each("explain", model, X)
+    classes = known_classes(model)
+    if classes is None and answers.dtype.kind not in "biuf":
+        expected = "a regressor, or a classifier that has classes_"
         raise TypeError(parameter_error("explain", "model", expected, model))
     if classes is None:
         if target is not None:
@@ -260,6 +265,8 @@ def _background(
     if isinstance(source, Reference):
         return {j: _draw(X, j, marginals[j], n_background, rng) for j in places}
     n_rows = count_rows(source)
+    if not n_rows:
+        raise ValueError("The reference of explain needs at least one row.")
     chosen = np.arange(n_rows)
     if n_rows > n_background:
         chosen = np.sort(rng.choice(n_rows, n_background, replace=False))

@@ -85,7 +85,16 @@ class Manipulability:
         Returns
         -------
         lower, upper : float
+
+        Raises
+        ------
+        ValueError
+            If `confidence` is not in (0, 1).
         """
+        if not is_number(confidence) or not 0 < confidence < 1:
+            expected = "a float in the range (0, 1)"
+            message = parameter_error(self, "confidence", expected, confidence)
+            raise ValueError(message)
         tail, n = (1 - confidence) / 2, len(self.costs)
         if not n:
             return 0.0, 1.0
@@ -113,14 +122,17 @@ class Manipulability:
         ndarray of float of shape (n_budgets,)
             Zeros where no row was attacked.
         """
-        budgets = np.asarray(budgets, dtype=np.float64)
-        within = self.costs <= budgets[:, np.newaxis] + 1e-12
+        within = self._within(np.atleast_1d(np.asarray(budgets, dtype=np.float64)))
         return np.asarray(within.sum(axis=1) / max(len(self.costs), 1))
+
+    def _within(self, budgets: Any) -> NDArray[np.bool_]:
+        """Return which rows reach the target: one axis more than budgets have."""
+        return np.asarray(self.costs <= np.asarray(budgets)[..., np.newaxis] + 1e-12)
 
     @cached_property
     def levers(self) -> dict[str, float]:
         """Share of the flips within the budget that each column has part in."""
-        flips = self.changed[self.costs <= self.budget]
+        flips = self.changed[self._within(self.budget)]
         shares = flips.mean(axis=0) if len(flips) else np.zeros(len(self.features))
         order = np.argsort(-shares, kind="stable")
         return {self.features[i]: float(shares[i]) for i in order}
@@ -165,19 +177,22 @@ class Manipulability:
         -------
         frame : pandas.DataFrame
             Indexed by position: the cost, the number of edits, and for each soft column
-            its new value, missing where it is left.
+            its new value, missing where it is left. A soft column that is called
+            cost or n_edits itself stands there as ``cost_new``, ``n_edits_new``.
         """
         try:
             import pandas as pd  # noqa: PLC0415
         except ImportError as error:
             raise ImportError(needs_extra("pandas", "pandas", "to_frame")) from error
+        taken = {"cost", "n_edits"} & set(self.features)
+        names = [f"{name}_new" if name in taken else name for name in self.features]
         columns = {"cost": self.costs, "n_edits": self.changed.sum(axis=1)}
-        new = {f: self.after[:, k] for k, f in enumerate(self.features)}
+        columns |= dict(zip(names, self.after.T, strict=True))
         index = pd.Index(self.rows, name="row")
-        return pd.DataFrame({**columns, **new}, index=index).infer_objects()
+        return pd.DataFrame(columns, index=index).infer_objects()
 
     def __repr__(self) -> str:
-        n_within = int((self.costs <= self.budget).sum())
+        n_within = int(self._within(self.budget).sum())
         first = (
             f"Manipulability: {n_within} of {len(self.rows)} rows "
             f"({self.share_flippable:.0%}) can be made {self.target!s} at cost "

@@ -11,7 +11,7 @@ from sklearn.base import is_regressor
 from sklearn.utils import get_tags
 
 from resilient_estimator._columns import count_rows
-from resilient_estimator.exceptions import parameter_error
+from resilient_estimator.exceptions import is_count, parameter_error
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -51,6 +51,7 @@ class Oracle:
 
     def __init__(self, owner: str, model: Any, X: Any) -> None:
         check_classifier(owner, model)
+        self.owner = owner
         self.model = model
         self.classes = known_classes(model)
         self.n_queries = 0
@@ -69,7 +70,7 @@ class Oracle:
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the model's answers."""
-        return np.asarray(self.model.predict(X))
+        return one_answer_each(self.owner, self.model, X)
 
     def ask(self, X: Any, targets: NDArray[Any]) -> tuple[Mask, Floats]:
         """Return whether rows reach their targets, and how nearly.
@@ -120,11 +121,21 @@ def check_classifier(owner: str, model: Any) -> None:
         raise TypeError(parameter_error(owner, "model", expected, model))
 
 
+def one_answer_each(owner: str, model: Any, X: Any) -> NDArray[Any]:
+    """Return the answers of a model, of shape (n_samples,)."""
+    answers = np.asarray(model.predict(X))
+    if answers.ndim == 2 and answers.shape[1] == 1:
+        answers = answers[:, 0]
+    if answers.ndim != 1:
+        expected = "a model with one output"
+        raise TypeError(parameter_error(owner, "model", expected, model))
+    return answers
+
+
 def check_counts(owner: str, **parameters: Any) -> None:
     """Raise a ValueError unless parameters are whole numbers greater than 0."""
     for name, value in parameters.items():
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole or value < 1:
+        if not is_count(value):
             expected = "an int greater than 0"
             raise ValueError(parameter_error(owner, name, expected, value))
 

@@ -12,7 +12,12 @@ from resilient_estimator._columns import column_names
 from resilient_estimator.exceptions import parameter_error
 from resilient_estimator.stability._edits import repeat
 from resilient_estimator.stability.manipulation._marginals import as_table, learnt_from
-from resilient_estimator.stability.manipulation._moves import SoftMoves, position
+from resilient_estimator.stability.manipulation._moves import (
+    Soft,
+    SoftMoves,
+    position,
+    read_soft,
+)
 from resilient_estimator.stability.manipulation._oracle import Oracle, check_counts
 from resilient_estimator.stability.manipulation._search import (
     Search,
@@ -170,23 +175,19 @@ def _targets(oracle: Oracle, target: Any) -> NDArray[Any]:
     return np.asarray(np.where(oracle.answers == first, second, first))
 
 
-def _without(soft: Any, immutable: Any, names: list[str]) -> Any:
-    """Return the soft columns that are not immutable."""
-    if isinstance(immutable, str):
+def _without(soft: Any, immutable: Any, names: list[str]) -> dict[int, Soft]:
+    """Return how the columns that are not immutable may be changed."""
+    if isinstance(immutable, (str, int, np.integer)):
         immutable = [immutable]
     fixed = {position("recourse", "immutable", c, names) for c in immutable}
-    if soft is None:
-        soft = list(range(len(names)))
-    if not isinstance(soft, (dict, list, tuple)):
-        return soft  # what reads it complains
-    places = {c: position("recourse", "soft", c, names) for c in soft}
-    left = [column for column in soft if places[column] not in fixed]
-    if soft and not left:
+    softs = read_soft("recourse", range(len(names)) if soft is None else soft, names)
+    left = {place: each for place, each in softs.items() if place not in fixed}
+    if not left:
         raise ValueError(
             "The 'immutable' parameter of recourse must leave a column to change. Got "
             f"{list(immutable)!r}, which are all soft columns."
         )
-    return {c: soft[c] for c in left} if isinstance(soft, dict) else left
+    return left
 
 
 def _alternatives(own: NDArray[np.intp], sets: NDArray[np.bool_]) -> list[int]:

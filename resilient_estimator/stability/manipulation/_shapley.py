@@ -148,13 +148,14 @@ def shapley_values(
     step, parts = max(1, ANSWERS_AT_ONCE // n_coalitions), []
     progress = Progress("explain", n_samples)
     whole = int(coalitions.n_members.argmax())
-    for start in range(0, n_samples, step):
-        rows = np.arange(start, min(start + step, n_samples))
+    for start in range(0, max(n_samples, 1), step):  # once for no rows
+        stop = min(start + step, n_samples)
+        rows = np.arange(start, stop)
         answers = _answers(ask, X, rows, background, coalitions)
         base = answers[:, coalitions.n_members == 0].mean(axis=1)
         shares = np.asarray(coalitions.weights @ answers.T).T
         parts.append((shares, base, answers[:, whole]))
-        progress.step(int(rows[-1]) + 1)
+        progress.step(stop)
     contributions, bases, outputs = map(np.concatenate, zip(*parts, strict=True))
     return contributions, bases, outputs
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from itertools import accumulate
 from math import ceil, inf, log, sqrt
-from numbers import Integral
 from threading import RLock
 from typing import Any, Self
 
@@ -18,7 +17,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from resilient_estimator._columns import count_rows
-from resilient_estimator.exceptions import is_number, parameter_error
+from resilient_estimator.exceptions import is_count, is_number, parameter_error
 from resilient_estimator.stability._edits import repeat
 from resilient_estimator.stability._space import Space
 from resilient_estimator.stability.probing._nearness import (
@@ -290,7 +289,7 @@ class ProbingDetector(BaseEstimator):
         for name, least in LEAST.items():
             if name != "max_dims" or self.max_dims is not None:
                 expected = f"an int of at least {least}"
-                self._check(name, expected, partial(_is_whole, least=least))
+                self._check(name, expected, partial(is_count, least=least))
         self._check("bet", "a float in the range (0, 1)", lambda x: 0 < x < 1)
         self._check("keep", "a float in the range (0, 1]", lambda x: 0 < x <= 1)
         self._check("limit", "a finite float above 1", lambda x: 1 < x < inf)
@@ -394,7 +393,3 @@ def _blank(n_samples: int) -> Bunch:
 def _last(events: Mask) -> NDArray[np.intp]:
     """Return where the last event up to each place was, -1 before the first."""
     return np.maximum.accumulate(np.where(events, np.arange(len(events)), -1))
-
-
-def _is_whole(value: float, least: int) -> bool:
-    return isinstance(value, Integral) and value >= least

@@ -81,6 +81,8 @@ def first_seen(
 
 def source_key(source: Any) -> str:
     """Return the text under which a source is remembered."""
+    if isinstance(source, str) and source.startswith("<"):
+        return f"<{str(source)!r}>"  # nobody can call himself NOBODY
     return NOBODY if is_missing(source) else label_text(source)
 
 
@@ -99,12 +101,13 @@ def group_by_source(source: Any, n_samples: int) -> list[tuple[Any, NDArray[np.i
     ValueError
         If there is not one source per query.
     """
+    column = np.asarray(source, dtype=object)
+    if column.ndim == 0:
+        column = np.full(n_samples, column)
+    column = _column("source", column, n_samples)
     if n_samples == 0:
         return []
-    if np.ndim(source) == 0:
-        return [(source, np.arange(n_samples))]
-    column = _column("source", source, n_samples)
-    codes, _ = _labels(column)
+    codes, _ = _labels(np.frompyfunc(source_key, 1, 1)(column))
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order])) + 1
     groups = sorted(np.split(order, starts), key=lambda places: int(places[-1]))

@@ -177,8 +177,10 @@ class AnchoredEstimator(MetaEstimatorMixin, BaseEstimator):
             expected = "a float in the range [0, 1]"
             message = parameter_error(self, "strength", expected, self.strength)
             raise ValueError(message)
-        classifier = is_classifier(self.estimator)
-        if not classifier and not is_regressor(self.estimator):
+        fits = hasattr(self.estimator, "fit") and not isinstance(self.estimator, type)
+        if not fits or not (
+            is_classifier(self.estimator) or is_regressor(self.estimator)
+        ):
             expected = "a classifier or a regressor"
             message = parameter_error(self, "estimator", expected, self.estimator)
             raise TypeError(message)
@@ -227,6 +229,8 @@ class AnchoredEstimator(MetaEstimatorMixin, BaseEstimator):
         target = y
         if self.strength > 0:
             said = column_or_1d(self._ask_anchor(X, answers, "predict"))
+            if not np.isfinite(said).all():
+                raise ValueError("The anchor's answers must be finite numbers.")
             target = (1 - self.strength) * y + self.strength * said
 
         def fit(estimator: Any, X: Any) -> Any:
@@ -240,10 +244,16 @@ class AnchoredEstimator(MetaEstimatorMixin, BaseEstimator):
         if answers is None:
             ask = getattr(self.anchor, method, self.anchor.predict)
             return np.asarray(ask(X))
-        given: Floats = np.asarray(answers, dtype=np.float64)
-        if not np.isfinite(given).all():
-            raise ValueError("anchor_answers must be finite. Got NaN or infinity.")
-        return given
+        given = np.asarray(answers)
+        if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
+            raise ValueError("anchor_answers must be finite numbers.")
+        if method == "predict_proba" and (given.ndim != 2 or (given < 0).any()):
+            raise ValueError(
+                "anchor_answers of a classifier must be probabilities of shape "
+                f"(n_samples, n_anchor_classes). Got shape {given.shape}, least value "
+                f"{given.min():.3g} instead."
+            )
+        return given.astype(np.float64)
 
     @property
     def classes_(self) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import _safe_indexing, check_consistent_length
 
-from resilient_estimator._columns import is_missing
+from resilient_estimator._columns import is_missing, read_table
 from resilient_estimator.exceptions import is_number, parameter_error
 from resilient_estimator.fallback import check_labels
 from resilient_estimator.stability._intervals import (
@@ -149,6 +149,8 @@ def _answers(model: Any, X: Any, name: str) -> NDArray[Any]:
     if answers.ndim != 1:
         expected = "a fitted model with one answer per row, or these answers"
         raise TypeError(parameter_error("churn", name, expected, model))
+    if answers.dtype == object and any(map(is_missing, answers.tolist())):
+        raise ValueError(f"{name} must answer each row. Some answers are missing.")
     return answers
 
 
@@ -260,13 +262,12 @@ def _by_group(
     differs: Mask, X: Any, groups: Any, alpha: float
 ) -> tuple[GroupChurn, ...]:
     if isinstance(groups, str):
-        try:
-            groups = _safe_indexing(X, groups, axis=1)
-        except (ValueError, KeyError, TypeError) as error:
+        table = None if X is None else read_table(X)
+        if table is None or groups not in (table.names or []):
             expected = "the group of each row, or the name of a column of X"
-            message = parameter_error("churn", "groups", expected, groups)
-            raise ValueError(message) from error
-    column: NDArray[Any] = np.asarray(groups, dtype=object)
+            raise ValueError(parameter_error("churn", "groups", expected, groups))
+        groups = _safe_indexing(X, groups, axis=1)
+    column: NDArray[Any] = np.asarray(groups, dtype=object).ravel()
     check_consistent_length(differs, column)
     names, codes = np.unique(column.astype(str), return_inverse=True)
     n = np.bincount(codes)

@@ -11,7 +11,8 @@ from sklearn.pipeline import Pipeline
 
 Floats = NDArray[np.float64]
 
-MIN_WEIGHT = 1e-3  # a copy of a row that weighs less costs time and says nothing
+# A copy of a row that weighs less, beside the heaviest, costs time and says nothing.
+MIN_WEIGHT = 1e-3
 
 
 def mixed_weights(
@@ -65,7 +66,7 @@ def mixed_weights(
     weights = own.copy()
     old_shares = old[judged] / total[judged, None]
     weights[judged] = (1 - strength) * own[judged] + strength * old_shares
-    weights[weights < MIN_WEIGHT] = 0
+    weights[weights < MIN_WEIGHT * weights.max(axis=1, keepdims=True)] = 0
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 

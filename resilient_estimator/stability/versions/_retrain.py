@@ -13,11 +13,14 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils import (
     _safe_indexing,
     check_consistent_length,
+    column_or_1d,
     indexable,
 )
+from sklearn.utils.multiclass import check_classification_targets
 
 from resilient_estimator._columns import count_rows
-from resilient_estimator.exceptions import is_number, parameter_error
+from resilient_estimator.exceptions import is_count, is_number, parameter_error
+from resilient_estimator.fallback import check_labels
 from resilient_estimator.stability._progress import Progress
 from resilient_estimator.stability._residuals import NORMAL_MAD
 from resilient_estimator.stability.versions._refits import (
@@ -136,9 +139,12 @@ def retrain_churn(
         if not is_number(value) or not 0 <= value < 1:
             expected = "a float in the range [0, 1)"
             raise ValueError(parameter_error("retrain_churn", name, expected, value))
+    if y is None:
+        expected = "the labels or numbers of X"
+        raise ValueError(parameter_error("retrain_churn", "y", expected, y))
     X, y = indexable(X, y)
     rng = np.random.default_rng(random_state)
-    asked = _choose_rows(estimator, X, np.asarray(y), (X_eval, y_eval), rng)
+    asked = _choose_rows(estimator, X, column_or_1d(y), (X_eval, y_eval), rng)
     plans = [_draw(estimator, refit, asked, rng) for _ in range(n_refits)]
     answers = _ask_refits(plans, X, y, asked.X_eval, fit_params or {}, n_jobs=n_jobs)
     if is_regressor(estimator) and tolerance is None:
@@ -193,7 +199,7 @@ def _check_parameters(
     if not is_classifier(estimator) and not is_regressor(estimator):
         expected = "a classifier or a regressor"
         raise TypeError(parameter_error(owner, "estimator", expected, estimator))
-    if not isinstance(n_refits, (int, np.integer)) or n_refits < 2:
+    if not is_count(n_refits, least=2):
         expected = "an int of at least 2"
         raise ValueError(parameter_error(owner, "n_refits", expected, n_refits))
     if refit not in REFITS:
@@ -222,18 +228,33 @@ def _choose_rows(
     X_eval, y_eval = evaluate
     codes = np.zeros(len(y), dtype=np.intp)
     if is_classifier(estimator):
-        codes = np.unique(y, return_inverse=True)[1].ravel()
+        check_classification_targets(y)
+        codes = np.unique(y, return_inverse=True)[1]
     if X_eval is not None:
-        truth = None if y_eval is None else np.asarray(y_eval).ravel()
+        truth = None if y_eval is None else _check_truth(estimator, y, y_eval)
         check_consistent_length(X_eval, truth)
         rows = np.arange(count_rows(X_eval))
+        if not len(rows):
+            raise ValueError("retrain_churn needs at least one row of X_eval.")
         return _Asked(np.arange(len(y)), codes, rows, X_eval, truth)
+    if y_eval is not None:
+        expected = "given together with y_eval"
+        raise ValueError(parameter_error("retrain_churn", "X_eval", expected, X_eval))
     out = held_out(codes, HELD_OUT, rng)
     rows, train = np.flatnonzero(out), np.flatnonzero(~out)
     if not len(rows):
         expected = "given where no class has four rows of which one can be held out"
         raise ValueError(parameter_error("retrain_churn", "X_eval", expected, X_eval))
-    return _Asked(train, codes[train], rows, _safe_indexing(X, rows), y[rows].ravel())
+    return _Asked(train, codes[train], rows, _safe_indexing(X, rows), y[rows])
+
+
+def _check_truth(estimator: Any, y: NDArray[Any], y_eval: Any) -> NDArray[Any]:
+    truth: NDArray[Any] = column_or_1d(y_eval)
+    if is_classifier(estimator):
+        check_labels(truth, np.unique(y), who="y_eval holds")
+    elif truth.dtype.kind not in "biuf" or not np.isfinite(truth).all():
+        raise ValueError("y_eval must hold finite numbers for regressors.")
+    return truth
 
 
 def _draw(estimator: Any, refit: str, asked: _Asked, rng: np.random.Generator) -> _Plan:
