@@ -784,8 +784,8 @@ def test_constraints_that_are_no_dict_are_named(name):
 
 
 def test_nullable_booleans_move_and_stay_booleans():
-    numbers = np.random.default_rng(0).normal(size=(150, 6)) * 5
-    frame = pd.DataFrame(numbers, columns=list("abcdef"))
+    numbers = np.random.default_rng(0).normal(size=(150, 20))
+    frame = pd.DataFrame(numbers, columns=list("abcdefghijklmnopqrst"))
     frame["flag"] = pd.array([True, False, None] * 50, dtype="boolean")
     flags = Perturbation.learn(frame).move(frame, n_copies=20)["flag"]
     assert str(flags.dtype) == "boolean"
