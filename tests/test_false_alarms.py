@@ -12,6 +12,8 @@ from sklearn.linear_model import LogisticRegression
 
 from resilient_estimator import DetectorUnion, FeatureDrift, ResilientEstimator
 
+pytestmark = pytest.mark.slow  # simulations: not once more against the wheel
+
 ALPHA = 0.05
 SIZES = [(50, 50), (50, 5000), (200, 1000), (1000, 1000), (5000, 200)]
 
@@ -74,7 +76,6 @@ def test_alarms_stay_rare_where_columns_go_together(rho):
     assert significant <= most(120)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("m", "n"), [(50, 1000), (5000, 5000)])
 def test_ten_clean_columns_raise_few_false_alarms_in_many_draws(m, n):
     _, significant = alarms(m, n, 250)

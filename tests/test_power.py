@@ -11,6 +11,8 @@ from scipy import stats
 
 from resilient_estimator import DetectorUnion
 
+pytestmark = pytest.mark.slow  # simulations: not once more against the wheel
+
 REPS = 40
 SIZES = [(5000, 200), (1000, 1000)]
 
@@ -76,7 +78,6 @@ def test_power(change, powers, size):
     assert finds(change, *SIZES[size]) >= least
 
 
-@pytest.mark.slow
 def test_a_shift_that_does_not_matter_is_never_reported():
     """Fifty thousand rows see .02 standard deviations; nobody needs to know."""
 

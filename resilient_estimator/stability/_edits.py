@@ -72,7 +72,9 @@ def _replace_in_array(X: Any, changes: Mapping[int, Change]) -> NDArray[Any]:
     ):
         array = array.astype(np.float64)
     for place, (values, where) in changes.items():
-        array[where, place] = _clipped(values[where], array.dtype)
+        with np.errstate(invalid="ignore"):  # of cells that stay
+            clipped = _clipped(values, array.dtype)
+            np.copyto(array[:, place], clipped, where=where, casting="unsafe")
     return array
 
 
