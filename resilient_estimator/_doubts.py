@@ -86,7 +86,10 @@ def default_moves(model: Any, n_copies: int) -> Moves:
 def learn_stability(model: Any, X: Any) -> None:
     """Set what has to be known of training to score the stability of rows."""
     model.perturbation_ = Perturbation.learn(X)
-    model.decides_by_proba_ = decides_by_proba(model.estimator_, X)
+    try:
+        model.decides_by_proba_ = decides_by_proba(model.estimator_, X)
+    except Exception:  # noqa: BLE001  an estimator that raises does so when it is asked
+        model.decides_by_proba_ = False
     if model.min_stability is None:
         return
     if read_table(X) is None:

@@ -101,6 +101,8 @@ class ResilientEstimator(AnsweringEstimator):
         Counts of the training rows, and of what models said about them out of fold.
     perturbation_ : Perturbation
         How far near neighbours in training lie apart, column by column.
+    decides_by_proba_ : bool
+        Whether a classifier decides for its most probable class.
     importances_ : ndarray of float of shape (n_features_in_,) or None
         Share of each column in what the estimator uses, with `importance`.
     threshold_ : float or None

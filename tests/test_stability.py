@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.spatial.distance import cdist
 from scipy.stats import kstest, spearmanr
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -37,7 +37,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from subjects import mixed_pipeline
 
-from resilient_estimator import ResilientEstimator
+from resilient_estimator import NoReferenceWarning, ResilientEstimator
 from resilient_estimator._columns import read_table
 from resilient_estimator.reference import Reference
 from resilient_estimator.stability import (
@@ -429,6 +429,26 @@ def test_wide_and_sparse_rows_are_learnt_in_bounded_memory():
     perturbation = Perturbation.learn(rows)
     assert len(perturbation.names) == 20_000
     assert perturbation.move(rows[:2], n_copies=1).shape == (4, 20_000)
+
+
+class Silent(ClassifierMixin, BaseEstimator):
+    """Classifier that can be fitted, and no more."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        raise RuntimeError("no answer")
+
+    predict_proba = predict
+
+
+def test_an_estimator_that_raises_does_so_when_it_is_asked_not_at_fit():
+    with pytest.warns(NoReferenceWarning, match=r"no answer"):
+        model = ResilientEstimator(Silent()).fit(X, Y)
+    with pytest.raises(RuntimeError, match=r"no answer"):
+        model.score_stability(X)
 
 
 # ------------------------------------------------------------------ the model's score
