@@ -64,10 +64,8 @@ def answer_by_parts(
             asked = ~rejected
             for reason, mask in doubted.items():
                 flags[reason][asked] = mask
-            answer = _drop_rows(answer, any_flag(doubted, int(asked.sum())))
-            rejected = any_flag(
-                {"": rejected, **{r: flags[r] for r in doubts}}, len(rejected)
-            )
+            rejected[asked] = any_flag(doubted, int(asked.sum()))
+            answer = _drop_rows(answer, rejected[asked])
             some = bool(rejected.any())
     flags.fallback = rejected
     if not some:

@@ -12,6 +12,8 @@ from resilient_estimator._answers import Doubt, Mask, any_flag, inspect_rows, ta
 from resilient_estimator._columns import count_rows, read_table
 from resilient_estimator.exceptions import check_share, parameter_error
 from resilient_estimator.stability import (
+    N_COPIES,
+    SIZE,
     Answers,
     Moves,
     Perturbation,
@@ -29,8 +31,6 @@ from resilient_estimator.stability import (
 Floats = NDArray[np.float64]
 
 OWNER = "ResilientEstimator"
-N_COPIES = 32
-SIZE = 0.5
 N_ASSESSED = 1_000
 N_COPIES_ASSESSED = 10
 

@@ -37,7 +37,7 @@ from resilient_estimator.fallback import fit_fallback
 from resilient_estimator.guards import fit_guard, make_guard
 from resilient_estimator.recalibration import recalibrate_threshold
 from resilient_estimator.reference import Profile
-from resilient_estimator.stability import check_tolerance, read_moves
+from resilient_estimator.stability import N_COPIES, SIZE, check_tolerance, read_moves
 
 
 class ResilientEstimator(AnsweringEstimator):
@@ -298,8 +298,8 @@ class ResilientEstimator(AnsweringEstimator):
         self,
         X: Any,
         *,
-        n_copies: int = 32,
-        size: float = 0.5,
+        n_copies: int = N_COPIES,
+        size: float = SIZE,
         immutable: Any = (),
         bounds: Mapping[Any, Any] | None = None,
         monotone: Mapping[Any, int] | None = None,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.inspection import permutation_importance
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils import _safe_indexing
 
@@ -237,6 +236,8 @@ def _ask(
     ask = getattr(model, method)
     importances = None
     if importance:
+        from sklearn.inspection import permutation_importance  # noqa: PLC0415  slow
+
         measured = permutation_importance(
             model, own, _safe_indexing(y, rows), n_repeats=N_REPEATS, random_state=0
         )

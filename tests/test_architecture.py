@@ -9,8 +9,16 @@ import pytest
 import resilient_estimator
 
 PACKAGE = Path(resilient_estimator.__file__).parent
-INNERMOST = {"_version", "exceptions", "drift", "protocols", "_listed"}
-INNERMOST |= {"_columns", "_cells", "_guide", "_scores", "_noise", "_counting"}
+INNERMOST = {"_version", "exceptions", "drift", "protocols", "_listed", "_parameters"}
+INNERMOST |= {
+    "_parameters",
+    "_columns",
+    "_cells",
+    "_guide",
+    "_scores",
+    "_noise",
+    "_counting",
+}
 MIDDLE = {"reference", "fallback"}
 PARTS = {"guards", "detectors", "recalibration", "stability"}
 OUTERMOST = {"__main__", "_demo", "datasets"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from resilient_estimator._columns import (
     count_rows,
     read_table,
 )
+from resilient_estimator._parameters import position_of
 from resilient_estimator.exceptions import parameter_error
 
 Mask = NDArray[np.bool_]
@@ -95,14 +95,7 @@ class ColumnGuard(BaseEstimator):
 
     def _position_of(self, parameter: str, key: str | int) -> int:
         """Return where the column stands that a parameter names."""
-        if isinstance(key, Integral) and 0 <= key < len(self.feature_names_):
-            return int(key)
-        if key in self.feature_names_:
-            return self.feature_names_.index(str(key))
-        raise ValueError(
-            f"The {parameter!r} parameter of {type(self).__name__} names the column "
-            f"{key!r}, which X does not have. Its columns are {self.feature_names_!r}."
-        )
+        return position_of(self, parameter, key, self.feature_names_)
 
 
 def fit_guard(guard: Any, model: Any, X: Any, y: Any) -> None:
@@ -124,17 +117,3 @@ def inspect_training(guard: Any, X: Any) -> Mapping[str, Mask]:
 def flags_missing(rule: str, *, seen_in_training: bool) -> bool:
     """Return whether a missing value in a column is a reason for a flag."""
     return rule == "flag" or (rule == "auto" and not seen_in_training)
-
-
-def read_range(owner: Any, parameter: str, key: Any, pair: Any) -> tuple[float, float]:
-    """Return a (low, high) pair as floats, None meaning no limit on that side."""
-    expected = f"a pair (low, high) with low <= high or None, for {key!r}"
-    try:
-        low, high = pair
-        low = -np.inf if low is None else float(low)
-        high = np.inf if high is None else float(high)
-    except (TypeError, ValueError):
-        raise ValueError(parameter_error(owner, parameter, expected, pair)) from None
-    if not low <= high:
-        raise ValueError(parameter_error(owner, parameter, expected, pair))
-    return low, high

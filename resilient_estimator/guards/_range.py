@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resilient_estimator._columns import Table, read_table
+from resilient_estimator._parameters import read_range
 from resilient_estimator.exceptions import is_number, parameter_error
 from resilient_estimator.guards._base import (
     ColumnGuard,
     Finding,
     Mask,
     flags_missing,
-    read_range,
 )
 
 LARGEST = np.finfo(np.float64).max

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from resilient_estimator._columns import MISSING, Table, label_text, read_table
+from resilient_estimator._parameters import read_range
 from resilient_estimator.exceptions import parameter_error
-from resilient_estimator.guards._base import ColumnGuard, Finding, Mask, read_range
+from resilient_estimator.guards._base import ColumnGuard, Finding, Mask
 
 EXPECTED = "a non-empty dict of column to condition, or a list of them"
 

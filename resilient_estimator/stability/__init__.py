@@ -15,6 +15,8 @@ from resilient_estimator.stability.local._neighbour_differences import Levels
 from resilient_estimator.stability.local._perturbation import Perturbation
 from resilient_estimator.stability.local._scorer import StabilityScorer, check_tolerance
 from resilient_estimator.stability.local._scoring import (
+    N_COPIES,
+    SIZE,
     Answers,
     Moves,
     RowScores,
@@ -49,6 +51,8 @@ from resilient_estimator.stability.versions._refits import Multiplicity, Retrain
 from resilient_estimator.stability.versions._retrain import retrain_churn
 
 __all__ = [
+    "N_COPIES",
+    "SIZE",
     "AdversarialAutoencoder",
     "AdversarialGuard",
     "AnchoredEstimator",

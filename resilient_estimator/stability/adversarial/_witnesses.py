@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from resilient_estimator.stability._space import MIN_PIXELS, Space
 from resilient_estimator.stability.adversarial._neighbours import (
@@ -170,9 +169,13 @@ class ClassWitnesses(Witnesses):
         self.classes, codes = np.unique(labels, return_inverse=True)
         forest = None
         if has_forest:
-            forest = RandomForestClassifier(
-                N_TREES, min_samples_leaf=LEAF, oob_score=True, random_state=seed
-            ).fit(coordinates, codes)
+            forest = (
+                _forests()
+                .RandomForestClassifier(
+                    N_TREES, min_samples_leaf=LEAF, oob_score=True, random_state=seed
+                )
+                .fit(coordinates, codes)
+            )
         super().__init__(coordinates, codes, k=k, forest=forest, seed=seed)
 
     def _scores(
@@ -241,9 +244,13 @@ class NumberWitnesses(Witnesses):
         self.error = 1.0
         forest = None
         if has_forest:
-            forest = RandomForestRegressor(
-                N_TREES, min_samples_leaf=LEAF, oob_score=True, random_state=seed
-            ).fit(coordinates, self.targets)
+            forest = (
+                _forests()
+                .RandomForestRegressor(
+                    N_TREES, min_samples_leaf=LEAF, oob_score=True, random_state=seed
+                )
+                .fit(coordinates, self.targets)
+            )
         codes = np.zeros(len(coordinates), dtype=np.intp)
         super().__init__(coordinates, codes, k=k, forest=forest, seed=seed)
 
@@ -299,3 +306,10 @@ def is_picture(space: Space) -> bool:
     """Whether all columns share one scale, as pixels do."""
     enough = all(space.numeric) and len(space.numeric) >= MIN_PIXELS
     return enough and bool(np.ptp(space.scales) == 0)
+
+
+def _forests() -> Any:
+    """Return the module of forests, which who needs no witness does not wait for."""
+    from sklearn import ensemble  # noqa: PLC0415  a fifth of the package's own import
+
+    return ensemble

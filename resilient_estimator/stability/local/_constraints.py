@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from resilient_estimator._parameters import position_of, read_range
 from resilient_estimator.exceptions import parameter_error
 
 Floats = NDArray[np.float64]
@@ -66,17 +67,17 @@ class Constraints:
         if isinstance(immutable, (str, Integral)):
             immutable = [immutable]
         for key in () if immutable is None else immutable:
-            constraints.immutable[_position(names, key, owner, "immutable")] = True
+            constraints.immutable[position_of(owner, "immutable", key, names)] = True
         for key, pair in (bounds or {}).items():
-            place = _position(names, key, owner, "bounds")
-            constraints.bounds[place] = _read_bounds(owner, key, pair)
+            place = position_of(owner, "bounds", key, names)
+            constraints.bounds[place] = read_range(owner, "bounds", key, pair)
         for key, direction in (monotone or {}).items():
             if direction not in (1, -1):
                 expected = f"1 or -1 for {key!r}"
                 raise ValueError(
                     parameter_error(owner, "monotone", expected, direction)
                 )
-            place = _position(names, key, owner, "monotone")
+            place = position_of(owner, "monotone", key, names)
             constraints.direction[place] = direction
         if len(names) and constraints.immutable.all():
             expected = "some of the columns: nothing is left that could move"
@@ -87,27 +88,3 @@ class Constraints:
         """Return the bounds of a column, widened where a row is beyond them already."""
         low, high = self.bounds[i]
         return np.fmin(low, values), np.fmax(high, values)
-
-
-def _position(names: Sequence[str], key: Any, owner: str, parameter: str) -> int:
-    if isinstance(key, Integral) and 0 <= int(key) < len(names):
-        return int(key)
-    if isinstance(key, str) and key in names:
-        return list(names).index(key)
-    raise ValueError(
-        f"The {parameter!r} parameter of {owner} names the column {key!r}, which X "
-        f"does not have. Its columns are {list(names)!r}."
-    )
-
-
-def _read_bounds(owner: str, key: Any, pair: Any) -> tuple[float, float]:
-    expected = f"a pair (low, high) with low <= high or None, for {key!r}"
-    try:
-        low, high = pair
-        low = -np.inf if low is None else float(low)
-        high = np.inf if high is None else float(high)
-    except (TypeError, ValueError):
-        raise ValueError(parameter_error(owner, "bounds", expected, pair)) from None
-    if not low <= high:
-        raise ValueError(parameter_error(owner, "bounds", expected, pair))
-    return low, high

@@ -19,6 +19,8 @@ from resilient_estimator.stability.local._model_stability import Stability
 from resilient_estimator.stability.local._neighbour_differences import N_NEIGHBORS
 from resilient_estimator.stability.local._perturbation import Perturbation
 from resilient_estimator.stability.local._scoring import (
+    N_COPIES,
+    SIZE,
     Answers,
     RowScores,
     ask_classifier,
@@ -26,8 +28,6 @@ from resilient_estimator.stability.local._scoring import (
     read_moves,
     score_rows,
 )
-
-N_COPIES = 32
 
 
 class StabilityScorer(BaseEstimator):
@@ -96,7 +96,7 @@ class StabilityScorer(BaseEstimator):
         model: Any,
         *,
         n_copies: int = N_COPIES,
-        size: float = 0.5,
+        size: float = SIZE,
         n_neighbors: int = N_NEIGHBORS,
         immutable: Any = (),
         bounds: Mapping[Any, Any] | None = None,

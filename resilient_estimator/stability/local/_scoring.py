@@ -19,6 +19,8 @@ from resilient_estimator.stability.local._perturbation import Perturbation
 
 Floats = NDArray[np.float64]
 
+N_COPIES = 32
+SIZE = 0.5
 MAX_CELLS = 1 << 22  # of a block of copies: 32 MB of numbers
 MAX_ROWS = 1_000  # of a block, without their copies: a slow model tells its pace
 DIGITS = 10  # a model's last bits depend on how many rows it is asked about at a time
