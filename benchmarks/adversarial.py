@@ -61,7 +61,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from resilient_estimator.stability.adversarial._adversarial_guard import (
+from resilient_estimator.adversarial._adversarial_guard import (
     AdversarialGuard,
 )
 

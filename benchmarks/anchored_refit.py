@@ -34,7 +34,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from resilient_estimator.stability import AnchoredEstimator, churn
+from resilient_estimator.comparison import AnchoredEstimator, churn
 
 LATER = 0.43  # of a window
 N_TEST = 3000

@@ -27,7 +27,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
-from resilient_estimator.stability.adversarial._dense_net import DenseNet, softmax
+from resilient_estimator.adversarial._dense_net import DenseNet, softmax
 
 Floats = NDArray[np.float64]
 

@@ -44,19 +44,19 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import MLPClassifier
 
-from resilient_estimator import AdversarialAutoencoder
-from resilient_estimator.stability.adversarial._dense_net import (
+from resilient_estimator.adversarial import AdversarialAutoencoder
+from resilient_estimator.adversarial._dense_net import (
     Adam,
     DenseNet,
     log_softmax,
     softmax,
 )
-from resilient_estimator.stability.adversarial._gradients import (
+from resilient_estimator.adversarial._gradients import (
     ScaledModel,
     Scaling,
     as_net,
 )
-from resilient_estimator.stability.adversarial._second_opinion import divergence
+from resilient_estimator.adversarial._second_opinion import divergence
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.linear_model import SGDClassifier
 
-from resilient_estimator import DetectorUnion, FeatureDrift, ResilientEstimator
+from resilient_estimator import FeatureDrift, ResilientEstimator
+from resilient_estimator.detectors import DetectorUnion
 
 SIZES = ((10_000, 20, 1000), (100_000, 50, 10_000), (1_000_000, 30, 100_000))
 DETECTORS = {

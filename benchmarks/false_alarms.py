@@ -27,7 +27,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from resilient_estimator import DetectorUnion, FeatureDrift, ResilientEstimator
+from resilient_estimator import FeatureDrift, ResilientEstimator
+from resilient_estimator.detectors import DetectorUnion
 from resilient_estimator.detectors import _statistics as st
 
 REFERENCES = (50, 200, 1000, 5000, 50_000)

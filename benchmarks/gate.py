@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from resilient_estimator.stability._intervals import (
+from resilient_estimator.statistics._intervals import (
     clopper_pearson_upper,
     ratio_bounds,
     tango_statistic,

@@ -38,7 +38,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from resilient_estimator import OutlierGuard, ResilientEstimator
-from resilient_estimator.stability import Soft, explain, manipulability, recourse
+from resilient_estimator.explanation import (
+    SoftFeature,
+    explain,
+    manipulability,
+    recourse,
+)
 
 SOFT = ["amount", "purpose", "duration"]
 FIXED = ["age", "personal_status_sex", "foreign_worker"]
@@ -61,7 +66,7 @@ def print_spam(seed: int) -> None:
     model = HistGradientBoostingClassifier(random_state=0).fit(train, y_train)
     spam = train[model.predict(train) == SPAM]
     words = [column for column in train if column.startswith("word_freq")]
-    soft = {word: Soft(direction="up") for word in words}
+    soft = {word: SoftFeature(direction="up") for word in words}
     start = perf_counter()
     found = manipulability(model, spam, soft=soft, target=MAIL, reference=train)
     seconds = perf_counter() - start

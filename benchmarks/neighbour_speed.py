@@ -17,7 +17,7 @@ from time import process_time
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator.stability.adversarial._neighbours import ClassNeighbours
+from resilient_estimator.adversarial._neighbours import ClassNeighbours
 
 K = 10
 N_ROWS = 1000

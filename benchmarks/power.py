@@ -23,7 +23,8 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy import stats
 
-from resilient_estimator import DetectorUnion, FeatureDrift
+from resilient_estimator import FeatureDrift
+from resilient_estimator.detectors import DetectorUnion
 
 VERY_RARE = "very rare"
 SIZES = ((5000, 200), (1000, 1000))

@@ -45,7 +45,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from resilient_estimator import ProbingDetector
+from resilient_estimator.monitor import ProbingDetector
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -49,7 +49,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from resilient_estimator.stability import RowScores, Stability, StabilityScorer
+from resilient_estimator.stability import Stability, StabilityScorer
+from resilient_estimator.stability._row_stability import RowScores
 
 SHARED = (
     "adult",

@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 
-from resilient_estimator import AdversarialGuard, ResilientEstimator
+from resilient_estimator import ResilientEstimator
+from resilient_estimator.adversarial import AdversarialGuard
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from resilient_estimator import AnchoredEstimator, churn, retrain_churn
+from resilient_estimator.comparison import AnchoredEstimator, churn, retrain_churn
 
 
 def make_applications(n_samples: int, seed: int) -> Any:

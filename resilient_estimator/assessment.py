@@ -13,7 +13,6 @@ from scipy import stats
 from sklearn.base import is_classifier
 from sklearn.utils import Bunch, check_consistent_length
 
-from resilient_estimator._columns import read_table
 from resilient_estimator.drift import (
     ABSENT,
     FEATURES,
@@ -25,7 +24,8 @@ from resilient_estimator.drift import (
     percent,
 )
 from resilient_estimator.exceptions import needs_extra
-from resilient_estimator.stability import Stability
+from resilient_estimator.stability._model_stability import Stability
+from resilient_estimator.tabular._table import read_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import special
 from sklearn.utils import check_random_state
 
-from resilient_estimator.exceptions import needs_extra, parameter_error
+from resilient_estimator._validation import parameter_error
+from resilient_estimator.exceptions import needs_extra
 
 INSURANCE_FEATURES = (
     "training",
@@ -76,10 +77,9 @@ def make_insurance(
     """
     if not 0 <= month <= LAST_MONTH:
         expected = f"a number in the range [0, {LAST_MONTH}]"
-        raise ValueError(parameter_error("make_insurance", "month", expected, month))
+        raise parameter_error("make_insurance", "month", expected, month)
     if n_classes not in (2, 3):
-        message = parameter_error("make_insurance", "n_classes", "2 or 3", n_classes)
-        raise ValueError(message)
+        raise parameter_error("make_insurance", "n_classes", "2 or 3", n_classes)
     rng = check_random_state(random_state)
     X = _draw_customers(month, n_samples, rng)
     risk = _risk(X, month) + rng.normal(0, 0.35, n_samples)

@@ -39,18 +39,16 @@ class FallbackError(RuntimeError):
         return str(self.args[0])
 
 
+class InvalidParameterError(ValueError, TypeError):
+    """A parameter is out of its range or of another type than expected."""
+
+
 class InconsistentVersionWarning(UserWarning):
     """A model was saved by another version of resilient_estimator."""
 
 
 class NoReferenceWarning(UserWarning):
     """Fitting went well, but there is nothing to compare the model's outputs with."""
-
-
-def parameter_error(owner: Any, name: str, expected: str, got: Any) -> str:
-    """Return scikit-learn's sentence about a bad parameter."""
-    owner = owner if isinstance(owner, str) else type(owner).__name__
-    return f"The {name!r} parameter of {owner} must be {expected}. Got {got!r} instead."
 
 
 def needs_extra(package: str, extra: str, what: str) -> str:
@@ -67,13 +65,3 @@ def is_count(value: Any, least: int = 1) -> bool:
     """Return whether a parameter is a whole number of at least `least`."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     return whole and bool(value >= least)
-
-
-def check_share(name: str, value: Any, *, may_be_none: bool = False) -> None:
-    """Raise a ValueError unless a parameter of ResilientEstimator is in [0, 1]."""
-    if value is None and may_be_none:
-        return
-    if not is_number(value) or not 0 <= value <= 1:
-        expected = "a float in the range [0, 1]" + (" or None" if may_be_none else "")
-        message = parameter_error("ResilientEstimator", name, expected, value)
-        raise ValueError(message)

@@ -14,8 +14,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._columns import count_rows
-from resilient_estimator.exceptions import parameter_error
+from resilient_estimator._validation import parameter_error
+from resilient_estimator.tabular._table import count_rows
 
 
 def _knows_classes(rule: RulePredictor) -> bool:
@@ -71,7 +71,7 @@ class RulePredictor(BaseEstimator):
         """
         if not callable(self.function):
             expected = "a function of X"
-            raise TypeError(parameter_error(self, "function", expected, self.function))
+            raise parameter_error(self, "function", expected, self.function)
         if y is not None and not type_of_target(y).startswith("continuous"):
             self.classes_ = np.unique(np.asarray(y))
         self.is_fitted_ = True
@@ -178,9 +178,7 @@ def as_fallback(fallback: Any, estimator_type: str | None) -> Any:
     classifier = estimator_type == "classifier"
     if estimator_type not in (None, "classifier", "regressor"):
         expected = f"None, as the estimator is a {estimator_type}"
-        raise TypeError(
-            parameter_error("ResilientEstimator", "fallback", expected, fallback)
-        )
+        raise parameter_error("ResilientEstimator", "fallback", expected, fallback)
     if isinstance(fallback, str):
         if fallback == "prior":
             return (
@@ -189,18 +187,14 @@ def as_fallback(fallback: Any, estimator_type: str | None) -> Any:
                 else DummyRegressor(strategy="median")
             )
         expected = "None, 'prior' or a predictor"
-        raise ValueError(
-            parameter_error("ResilientEstimator", "fallback", expected, fallback)
-        )
+        raise parameter_error("ResilientEstimator", "fallback", expected, fallback)
     if not hasattr(fallback, "predict") or not hasattr(fallback, "fit"):
         expected = "None, 'prior' or a predictor with 'fit' and 'predict'"
     elif get_tags(fallback).estimator_type not in (None, estimator_type):
         expected = f"a {estimator_type}, as the estimator is"
     else:
         return clone(fallback)
-    raise TypeError(
-        parameter_error("ResilientEstimator", "fallback", expected, fallback)
-    )
+    raise parameter_error("ResilientEstimator", "fallback", expected, fallback)
 
 
 def fit_fallback(fallback: Any, estimator: Any, X: Any, y: Any, **params: Any) -> Any:

@@ -27,15 +27,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from resilient_estimator import GuardUnion, RangeGuard, ResilientEstimator
-from resilient_estimator.stability.adversarial._adversarial_guard import (
+from resilient_estimator import RangeGuard, ResilientEstimator
+from resilient_estimator.adversarial._adversarial_guard import (
     AdversarialGuard,
 )
-from resilient_estimator.stability.adversarial._conformal import ConformalSum
-from resilient_estimator.stability.adversarial._neighbours import (
+from resilient_estimator.adversarial._neighbours import (
     ClassNeighbours,
     proportional_sample,
 )
+from resilient_estimator.guards import GuardUnion
+from resilient_estimator.statistics._conformal_pvalues import ConformalSum
 
 ALPHA = 0.05
 

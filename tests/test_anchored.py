@@ -24,9 +24,9 @@ from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import has_fit_parameter
 
 from resilient_estimator import ResilientEstimator, RulePredictor
-from resilient_estimator._columns import count_rows
-from resilient_estimator.stability import AnchoredEstimator, churn
-from resilient_estimator.stability.versions._mixed_labels import mixed_weights
+from resilient_estimator.comparison import AnchoredEstimator, churn
+from resilient_estimator.comparison._mixed_labels import mixed_weights
+from resilient_estimator.tabular._table import count_rows
 
 X, y = make_classification(4000, flip_y=0.2, random_state=0)
 OLD_ROWS, NEW_ROWS, FRESH = slice(0, 1000), slice(500, 1500), slice(1500, None)

@@ -17,19 +17,19 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from resilient_estimator import ResilientEstimator
-from resilient_estimator.stability import churn, retrain_churn
-from resilient_estimator.stability._intervals import (
+from resilient_estimator.comparison import churn, retrain_churn
+from resilient_estimator.comparison._resampling import (
+    bootstrap_rows,
+    held_out,
+    subsample_rows,
+)
+from resilient_estimator.statistics._intervals import (
     clopper_pearson_lower,
     clopper_pearson_upper,
     ratio_bounds,
     tango_lower,
     tango_statistic,
     wilson,
-)
-from resilient_estimator.stability.versions._resampling import (
-    bootstrap_rows,
-    held_out,
-    subsample_rows,
 )
 
 X, y = make_classification(3000, flip_y=0.1, random_state=0)

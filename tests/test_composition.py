@@ -34,10 +34,10 @@ from sklearn.preprocessing import StandardScaler
 from resilient_estimator import (
     CategoryGuard,
     FeatureDrift,
-    GuardUnion,
     RangeGuard,
     ResilientEstimator,
 )
+from resilient_estimator.guards import GuardUnion
 
 X, y = load_breast_cancer(return_X_y=True)
 X = StandardScaler().fit_transform(X)[:, :8]

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from resilient_estimator import DependenceDrift, FeatureDrift
-from resilient_estimator._scores import STEPS, normal_scores
+from resilient_estimator import FeatureDrift
+from resilient_estimator.detectors import DependenceDrift
 from resilient_estimator.detectors._dependence_drift import shifts_given_others
 from resilient_estimator.reference import Reference
+from resilient_estimator.reference._normal_scores import STEPS, normal_scores
 
 
 def linked(n, seed, n_features=4, rho=0.6):

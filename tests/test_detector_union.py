@@ -7,17 +7,15 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
-from resilient_estimator import (
+from resilient_estimator import FeatureDrift, OutputDrift, ResilientEstimator
+from resilient_estimator.detectors import (
     DependenceDrift,
     DetectorUnion,
-    Drift,
-    FeatureDrift,
     FlagDrift,
-    OutputDrift,
-    ResilientEstimator,
 )
-from resilient_estimator.detectors import make_detector
-from resilient_estimator.detectors._findings import Findings, Rules, judge
+from resilient_estimator.detectors._auto import make_detector
+from resilient_estimator.detectors._multiple_testing import Findings, Rules, judge
+from resilient_estimator.drift import Drift
 
 RULES = Rules(alpha=0.05, min_severity=0.04, max_severity=0.2)
 

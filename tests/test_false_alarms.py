@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from resilient_estimator import DetectorUnion, FeatureDrift, ResilientEstimator
+from resilient_estimator import FeatureDrift, ResilientEstimator
+from resilient_estimator.detectors import DetectorUnion
 
 pytestmark = pytest.mark.slow  # simulations: not once more against the wheel
 

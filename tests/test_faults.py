@@ -26,12 +26,12 @@ from sklearn.preprocessing import OneHotEncoder
 from resilient_estimator import (
     CategoryGuard,
     FallbackError,
-    GuardUnion,
     NoReferenceWarning,
     RangeGuard,
     ResilientEstimator,
     RulePredictor,
 )
+from resilient_estimator.guards import GuardUnion
 from resilient_estimator.reference import Reference
 
 FAULTS = Path(__file__).parent.parent / "docs" / "faults.md"

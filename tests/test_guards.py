@@ -21,14 +21,14 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from resilient_estimator import (
     CategoryGuard,
     FeatureDrift,
-    GuardUnion,
     OutlierGuard,
     RangeGuard,
     RegionGuard,
     ResilientEstimator,
     RulePredictor,
 )
-from resilient_estimator.guards import make_guard
+from resilient_estimator.guards import GuardUnion
+from resilient_estimator.guards._auto import make_guard
 
 REAL = (
     "adult",

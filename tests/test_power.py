@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from resilient_estimator import DetectorUnion
+from resilient_estimator.detectors import DetectorUnion
 
 pytestmark = pytest.mark.slow  # simulations: not once more against the wheel
 

@@ -20,8 +20,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from resilient_estimator.stability.probing._hardening import label_only
-from resilient_estimator.stability.probing._probing import ProbingDetector
+from resilient_estimator.monitor._label_only import label_only
+from resilient_estimator.monitor._probing import ProbingDetector
 
 RNG = np.random.default_rng(0)
 REFERENCE = RNG.normal(size=(1500, 4))

@@ -24,11 +24,11 @@ from subjects import mixed_pipeline
 
 from resilient_estimator import (
     CategoryGuard,
-    GuardUnion,
     RangeGuard,
     ResilientEstimator,
     RulePredictor,
 )
+from resilient_estimator.guards import GuardUnion
 
 N_TRAIN, N_BATCH = 1500, 500
 SETS = (

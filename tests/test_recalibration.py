@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import f1_score, make_scorer
 
 from resilient_estimator import ResilientEstimator, RulePredictor
-from resilient_estimator.recalibration import cost_metric, find_threshold
+from resilient_estimator.recalibration._threshold import cost_metric, find_threshold
 
 X, y = make_classification(3000, weights=[0.8], class_sep=0.5, random_state=0)
 TRAIN, FRESH = slice(0, 1000), slice(1000, 3000)

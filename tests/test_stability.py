@@ -38,21 +38,19 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from subjects import mixed_pipeline
 
 from resilient_estimator import NoReferenceWarning, ResilientEstimator
-from resilient_estimator._columns import read_table
+from resilient_estimator._progress import Progress
 from resilient_estimator.reference import Reference
-from resilient_estimator.stability import (
-    Perturbation,
+from resilient_estimator.reference._residual_scale import residual_scales
+from resilient_estimator.stability import Perturbation, Stability, StabilityScorer
+from resilient_estimator.stability._row_stability import (
     RowScores,
-    Stability,
-    StabilityScorer,
     decides_by_proba,
-    residual_scales,
     spread_out,
 )
-from resilient_estimator.stability._edits import replace_columns
-from resilient_estimator.stability._progress import Progress
-from resilient_estimator.stability._row_noise import RowNoise
-from resilient_estimator.stability._space import Space
+from resilient_estimator.tabular._assign import replace_columns
+from resilient_estimator.tabular._embedding import Embedding
+from resilient_estimator.tabular._row_hash import RowNoise
+from resilient_estimator.tabular._table import read_table
 
 X, Y = make_moons(600, noise=0.3, random_state=0)
 
@@ -182,7 +180,7 @@ def test_constraints_hold():
         ({"immutable": [0, 1]}, r"The 'immutable' parameter .* nothing is left"),
         ({"monotone": {0: 2}}, r"The 'monotone' parameter .* 1 or -1 for 0. Got 2"),
         ({"bounds": {0: 3}}, r"The 'bounds' parameter .* a pair .* for 0. Got 3"),
-        ({"bounds": {0: (2, 1)}}, r"The 'bounds' parameter .* low <= high"),
+        ({"bounds": {0: (2, 1)}}, r"The 'bounds' parameter .* lower <= upper"),
         ({"tolerance": -1}, r"The 'tolerance' parameter .* float >= 0. Got -1"),
     ],
 )
@@ -619,13 +617,13 @@ def test_edited_frames_keep_their_types_and_the_original_stays():
 
 def test_pixels_share_one_scale_and_columns_of_a_table_do_not():
     """Scaling each pixel by itself would blow up those that are nearly always empty."""
-    assert len(set(Space.learn(load_digits().data).scales)) == 1
-    assert len(set(Space.learn(load_breast_cancer().data).scales)) == 30
+    assert len(set(Embedding.learn(load_digits().data).scales)) == 1
+    assert len(set(Embedding.learn(load_breast_cancer().data).scales)) == 30
 
 
 def test_space_is_finite_for_any_cell():
     frame = mixed_frame(50)
-    space = Space.learn(frame)
+    space = Embedding.learn(frame)
     bad = frame.astype({"colour": object, "age": float})
     bad.loc[bad.index[0], ["amount", "age"]] = [np.inf, np.nan]
     bad.loc[bad.index[1], ["colour", "amount"]] = ["unheard of", -1e308]

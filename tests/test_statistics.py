@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import spatial, special, stats
 
-from resilient_estimator.detectors import _statistics as st
-from resilient_estimator.detectors._statistics import _categories, _ordered
-from resilient_estimator.detectors._statistics._simulation import N_SIMULATIONS
+from resilient_estimator import statistics as st
+from resilient_estimator.statistics import _categorical, _ordered
+from resilient_estimator.statistics._permutation import N_SIMULATIONS
 
 
 def line_wasserstein(r, b):
@@ -199,8 +199,11 @@ def test_many_cells_are_merged_by_both_samples_together():
     """Exchanging the samples gives the same groups, so the test is symmetric."""
     rng = np.random.default_rng(0)
     r, b = rng.multinomial(3000, np.full(300, 1 / 300), 2)
-    merged, exchanged = _categories._merge_rarest(r, b), _categories._merge_rarest(b, r)
-    assert len(merged[0]) == _categories.MAX_SIMULATED_CELLS
+    merged, exchanged = (
+        _categorical._merge_rarest(r, b),
+        _categorical._merge_rarest(b, r),
+    )
+    assert len(merged[0]) == _categorical.MAX_SIMULATED_CELLS
     assert np.array_equal(merged, exchanged[::-1])
 
 

@@ -11,8 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 
 from resilient_estimator._demo._stream import Stream
-from resilient_estimator._estimator import ResilientEstimator
 from resilient_estimator.datasets import INSURANCE_FEATURES, make_insurance
+from resilient_estimator.estimator._estimator import ResilientEstimator
 from resilient_estimator.fallback import RulePredictor
 from resilient_estimator.guards import CategoryGuard, GuardUnion, RangeGuard
 

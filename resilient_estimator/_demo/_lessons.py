@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
 from resilient_estimator._demo._stream import Stream
-from resilient_estimator._demo._walk import Losses, Step
+from resilient_estimator._demo._walk import Step
+from resilient_estimator._typing import Floats
 from resilient_estimator.drift import FEATURES, percent
 
 MAX_NAMED = 6
@@ -17,7 +18,7 @@ MANY_FLAGGED = 0.2  # of the rows of a window
 MATERIAL = 0.9  # a new model makes at most so much of the errors
 
 
-def lessons(stream: Stream, steps: Sequence[Step], new: Losses | None) -> list[str]:
+def lessons(stream: Stream, steps: Sequence[Step], new: Floats | None) -> list[str]:
     """Return sentences about the walk: score, drift, fallback, cost, what to do.
 
     Parameters
@@ -27,7 +28,7 @@ def lessons(stream: Stream, steps: Sequence[Step], new: Losses | None) -> list[s
     steps : sequence of Step
         What each window showed.
     new : ndarray of shape (n_samples,) or None
-        Losses in the last window of a model trained just before it.
+        Floats in the last window of a model trained just before it.
     """
     sentences = [
         score_lesson(stream, steps),
@@ -124,7 +125,7 @@ def cost_lessons(stream: Stream, steps: Sequence[Step]) -> list[str]:
 
 
 def retraining_lessons(
-    stream: Stream, steps: Sequence[Step], new: Losses | None
+    stream: Stream, steps: Sequence[Step], new: Floats | None
 ) -> list[str]:
     """Compare the model with one that was trained just before the last window."""
     if new is None:
@@ -137,7 +138,7 @@ def retraining_lessons(
     ]
 
 
-def advice(steps: Sequence[Step], new: Losses | None) -> str:
+def advice(steps: Sequence[Step], new: Floats | None) -> str:
     """Say what to do next: look at the rows, recalibrate, retrain, or nothing."""
     last, costs = steps[-1], _costs(steps)
     actions = []
@@ -166,7 +167,7 @@ def enumerate_words(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
-def _value(stream: Stream, losses: Losses) -> str:
+def _value(stream: Stream, losses: Floats) -> str:
     """Return the accuracy or the mean error that the losses amount to."""
     if is_classifier(stream.model):
         return f"{1 - losses.mean():.2f}"
@@ -184,12 +185,12 @@ def _costs(steps: Sequence[Step]) -> NDArray[np.float64]:
     return np.array(pairs, dtype=np.float64).reshape(-1, 2)
 
 
-def _sign(difference: float, first: Losses, last: Losses) -> int:
+def _sign(difference: float, first: Floats, last: Floats) -> int:
     """Return the direction of a difference of means, 0 within two standard errors."""
     error = np.sqrt(first.var() / len(first) + last.var() / len(last))
     return int(np.sign(difference)) if abs(difference) > 2 * error else 0
 
 
-def _pays(gains: Losses) -> bool:
+def _pays(gains: Floats) -> bool:
     """Whether the mean of paired gains is above two standard errors."""
     return bool(gains.mean() > 2 * gains.std() / np.sqrt(len(gains)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing
 
-from resilient_estimator._estimator import ResilientEstimator
+from resilient_estimator.estimator._estimator import ResilientEstimator
 
 
 class DemoError(Exception):

@@ -15,7 +15,7 @@ from sklearn.ensemble import (
 )
 
 from resilient_estimator._demo._stream import DemoError, Stream
-from resilient_estimator._estimator import ResilientEstimator
+from resilient_estimator.estimator._estimator import ResilientEstimator
 from resilient_estimator.exceptions import needs_extra
 
 MIN_ROWS = 150

@@ -12,11 +12,10 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils import _safe_indexing
 
 from resilient_estimator._demo._stream import DemoError, Stream
-from resilient_estimator._estimator import ResilientEstimator
+from resilient_estimator._typing import Floats
 from resilient_estimator.assessment import Assessment
 from resilient_estimator.drift import FEATURES
-
-Losses = NDArray[np.float64]
+from resilient_estimator.estimator._estimator import ResilientEstimator
 
 COST_OF_MISS = 5
 
@@ -31,7 +30,7 @@ class Step:
     """
 
     name: str
-    losses: Losses
+    losses: Floats
     score: float
     assessment: Assessment
     cost: float | None = None
@@ -78,7 +77,7 @@ def walk(model: ResilientEstimator, stream: Stream) -> Iterator[Step]:
         yield step
 
 
-def losses(model: Any, answers: NDArray[Any], y: NDArray[Any]) -> Losses:
+def losses(model: Any, answers: NDArray[Any], y: NDArray[Any]) -> Floats:
     """Return the loss of each row: wrong or not, or the absolute error."""
     wrong = answers != y if is_classifier(model) else np.abs(answers - y)
     return np.asarray(wrong, dtype=np.float64)
@@ -91,7 +90,7 @@ def cost_per_case(answers: NDArray[Any], y: NDArray[Any], positive: Any) -> floa
     return total_cost(0, n_fp, n_fn, 0) / len(y)
 
 
-def retrained_losses(model: ResilientEstimator, stream: Stream) -> Losses | None:
+def retrained_losses(model: ResilientEstimator, stream: Stream) -> Floats | None:
     """Return the losses in the last window of a model trained just before it.
 
     It learns from as many rows as the old model did, but for those which the guard

@@ -1,6 +1,6 @@
-"""Detectors say whether a batch looks like the training data."""
+"""Whether a batch looks like the training data."""
 
-from resilient_estimator.detectors._auto import fit_detector, make_detector
+from resilient_estimator._public import publish
 from resilient_estimator.detectors._dependence_drift import DependenceDrift
 from resilient_estimator.detectors._feature_drift import FeatureDrift
 from resilient_estimator.detectors._flag_drift import FlagDrift
@@ -13,6 +13,6 @@ __all__ = [
     "FeatureDrift",
     "FlagDrift",
     "OutputDrift",
-    "fit_detector",
-    "make_detector",
 ]
+
+publish(globals())

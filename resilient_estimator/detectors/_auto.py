@@ -6,9 +6,9 @@ from typing import Any
 
 from sklearn.base import clone
 
+from resilient_estimator._validation import parameter_error
 from resilient_estimator.detectors._base import CountDetector
 from resilient_estimator.detectors._union import DetectorUnion
-from resilient_estimator.exceptions import parameter_error
 from resilient_estimator.protocols import Detector
 from resilient_estimator.reference import Reference
 
@@ -29,8 +29,7 @@ def make_detector(detector: Any) -> Any:
         return DetectorUnion(list(detector))
     if not hasattr(detector, "compare") or isinstance(detector, type):
         expected = "'auto', None, an object with 'fit' and 'compare', or a list of such"
-        message = parameter_error("ResilientEstimator", "detector", expected, detector)
-        raise TypeError(message)
+        raise parameter_error("ResilientEstimator", "detector", expected, detector)
     return clone(detector, safe=False)
 
 

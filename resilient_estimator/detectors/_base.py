@@ -9,9 +9,14 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator.detectors._findings import Findings, Rules, judge
+from resilient_estimator._validation import (
+    OPEN_PROPORTION,
+    check_argument,
+    parameter_error,
+)
+from resilient_estimator.detectors._multiple_testing import Findings, Rules, judge
 from resilient_estimator.drift import Drift
-from resilient_estimator.exceptions import is_number, parameter_error
+from resilient_estimator.exceptions import is_number
 from resilient_estimator.reference import Profile, Reference
 
 
@@ -102,28 +107,20 @@ class CountDetector(BaseEstimator):
     def _inflation(self, columns: slice) -> NDArray[np.float64]:
         """Return the correlation times of some columns; 1 if rows are independent."""
         layout, times = self.reference_.layout, self.reference_.correlation_times
-        n_columns = len(layout.cells) + len(layout.outputs)
+        n_columns = len(layout.columns) + len(layout.outputs)
         return (np.ones(n_columns) if times is None else times)[columns]
 
     def _check_parameters(self) -> None:
-        check_open_share(self, "alpha", self.alpha)
+        check_argument(self, "alpha", self.alpha, OPEN_PROPORTION)
         time_ordered = getattr(self, "time_ordered", False)
         if not isinstance(time_ordered, (bool, np.bool_)):
-            message = parameter_error(self, "time_ordered", "a bool", time_ordered)
-            raise TypeError(message)
+            raise parameter_error(self, "time_ordered", "a bool", time_ordered)
         for name in ("min_severity", "max_severity"):
             value = getattr(self, name)
             if not is_number(value) or not 0 <= value <= 1:
                 expected = "a float in the range [0, 1]"
-                raise ValueError(parameter_error(self, name, expected, value))
+                raise parameter_error(self, name, expected, value)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
         return {key: value for key, value in state.items() if key != "_prepared"}
-
-
-def check_open_share(owner: Any, name: str, value: Any) -> None:
-    """Raise a ValueError unless a parameter is strictly between 0 and 1."""
-    if not is_number(value) or not 0 < value < 1:
-        expected = "a float in the range (0, 1)"
-        raise ValueError(parameter_error(owner, name, expected, value))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
-from resilient_estimator._scores import STEPS
-from resilient_estimator.detectors import _statistics as st
+from resilient_estimator import statistics as st
+from resilient_estimator._typing import Floats
 from resilient_estimator.detectors._base import CountDetector
-from resilient_estimator.detectors._findings import Findings
+from resilient_estimator.detectors._multiple_testing import Findings
 from resilient_estimator.drift import (
     CORRELATIONS,
     GIVEN_THE_OTHERS,
@@ -19,8 +18,7 @@ from resilient_estimator.drift import (
     TOO_FEW,
 )
 from resilient_estimator.reference import Profile, Reference
-
-Floats = NDArray[np.float64]
+from resilient_estimator.reference._normal_scores import STEPS
 
 FEWEST_FREE = 20
 RIDGE = 1e-3
@@ -87,7 +85,7 @@ class DependenceDrift(CountDetector):
     Examples
     --------
     >>> import numpy as np
-    >>> from resilient_estimator import DependenceDrift
+    >>> from resilient_estimator.detectors import DependenceDrift
     >>> rng = np.random.default_rng(0)
     >>> alike = rng.normal(size=(2000, 1)) + rng.normal(size=(2000, 2))
     >>> detector = DependenceDrift().fit(alike)

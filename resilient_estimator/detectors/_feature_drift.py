@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from resilient_estimator._validation import parameter_error
 from resilient_estimator.detectors._base import CountDetector
-from resilient_estimator.detectors._column_tests import TESTS, ColumnTests
-from resilient_estimator.detectors._findings import Findings
+from resilient_estimator.detectors._multiple_testing import Findings
+from resilient_estimator.detectors._univariate import TESTS, ColumnTests
 from resilient_estimator.drift import FEATURES
-from resilient_estimator.exceptions import parameter_error
 from resilient_estimator.reference import Profile, Reference
 
 
@@ -117,10 +117,10 @@ class FeatureDrift(CountDetector):
 
     def _prepare(self) -> ColumnTests:
         layout = self.reference_.layout
-        n_columns = len(layout.cells)
+        n_columns = len(layout.columns)
         return ColumnTests(
             FEATURES,
-            layout.cells,
+            layout.columns,
             layout.offsets[: n_columns + 1],
             self.reference_.profile.counts,
             self._inflation(slice(n_columns)),
@@ -134,5 +134,5 @@ class FeatureDrift(CountDetector):
     def _check_parameters(self) -> None:
         if self.test not in TESTS:
             expected = "one of " + ", ".join(map(repr, TESTS))
-            raise ValueError(parameter_error(self, "test", expected, self.test))
+            raise parameter_error(self, "test", expected, self.test)
         super()._check_parameters()

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from resilient_estimator.detectors import _statistics as st
+from resilient_estimator import statistics as st
 from resilient_estimator.detectors._base import CountDetector
-from resilient_estimator.detectors._findings import Findings
+from resilient_estimator.detectors._multiple_testing import Findings
 from resilient_estimator.drift import FLAGS, TOO_FEW, percent
-from resilient_estimator.reference import N_FLAG_CELLS, Profile, Reference
+from resilient_estimator.reference import Profile, Reference
+from resilient_estimator.reference._layout import N_FLAG_CELLS
 
 
 class FlagDrift(CountDetector):
@@ -41,7 +42,7 @@ class FlagDrift(CountDetector):
     Examples
     --------
     >>> import numpy as np
-    >>> from resilient_estimator import FlagDrift
+    >>> from resilient_estimator.detectors import FlagDrift
     >>> training = {"missing": np.zeros(1000, dtype=bool)}
     >>> now = {"missing": np.arange(200) < 20}
     >>> FlagDrift().fit(training).compare(now).verdict

@@ -7,12 +7,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator._columns import read_table
 from resilient_estimator.detectors._base import CountDetector
-from resilient_estimator.detectors._column_tests import ColumnTests
-from resilient_estimator.detectors._findings import Findings
+from resilient_estimator.detectors._multiple_testing import Findings
+from resilient_estimator.detectors._univariate import ColumnTests
 from resilient_estimator.drift import OUTPUTS
 from resilient_estimator.reference import Profile, Reference
+from resilient_estimator.tabular._table import read_table
 
 
 class OutputDrift(CountDetector):
@@ -104,7 +104,7 @@ class OutputDrift(CountDetector):
 
     def _prepare(self) -> ColumnTests:
         layout = self.reference_.layout
-        first, n_outputs = len(layout.cells), len(layout.outputs)
+        first, n_outputs = len(layout.columns), len(layout.outputs)
         return ColumnTests(
             OUTPUTS,
             layout.outputs,

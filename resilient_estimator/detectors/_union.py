@@ -9,15 +9,20 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._listed import ListedParts
-from resilient_estimator.detectors._base import CountDetector, check_open_share
+from resilient_estimator._composition import ListComposition
+from resilient_estimator._validation import (
+    OPEN_PROPORTION,
+    check_argument,
+    parameter_error,
+)
+from resilient_estimator.detectors._base import CountDetector
 from resilient_estimator.detectors._dependence_drift import DependenceDrift
 from resilient_estimator.detectors._feature_drift import FeatureDrift
-from resilient_estimator.detectors._findings import Findings, Rules, judge
 from resilient_estimator.detectors._flag_drift import FlagDrift
+from resilient_estimator.detectors._multiple_testing import Findings, Rules, judge
 from resilient_estimator.detectors._output_drift import OutputDrift
 from resilient_estimator.drift import DRIFTED, FEATURES, TOO_FEW, Drift
-from resilient_estimator.exceptions import is_number, parameter_error
+from resilient_estimator.exceptions import is_number
 from resilient_estimator.reference import Profile, Reference
 
 # Most of alpha stays with the columns, which most changes touch.
@@ -29,7 +34,7 @@ DEFAULT = (
 )
 
 
-class DetectorUnion(ListedParts):
+class DetectorUnion(ListComposition):
     """Judge a batch by several detectors together.
 
     Each detector is a family of tests, or two. The batch has drifted at level `alpha`
@@ -59,7 +64,8 @@ class DetectorUnion(ListedParts):
     Examples
     --------
     >>> import numpy as np
-    >>> from resilient_estimator import DependenceDrift, DetectorUnion, FeatureDrift
+    >>> from resilient_estimator.detectors import DependenceDrift, DetectorUnion
+    >>> from resilient_estimator import FeatureDrift
     >>> rng = np.random.default_rng(0)
     >>> detector = DetectorUnion([FeatureDrift(), DependenceDrift()])
     >>> detector = detector.fit(rng.normal(size=(2000, 2)))
@@ -182,15 +188,15 @@ class DetectorUnion(ListedParts):
     def _check_parameters(self) -> None:
         if self.detectors is not None:
             self._check_list()
-        check_open_share(self, "alpha", self.alpha)
+        check_argument(self, "alpha", self.alpha, OPEN_PROPORTION)
         for each in self._chosen():
             if not hasattr(each, "compare") or isinstance(each, type):
                 expected = "a list of objects with 'fit' and 'compare'"
-                raise TypeError(parameter_error(self, "detectors", expected, each))
+                raise parameter_error(self, "detectors", expected, each)
         if not self._chosen():
             expected = "None or a list of at least one detector"
             got = self.detectors
-            raise ValueError(parameter_error(self, "detectors", expected, got))
+            raise parameter_error(self, "detectors", expected, got)
         if self.weights is None:
             return
         fits = isinstance(self.weights, Sequence) and (
@@ -199,7 +205,7 @@ class DetectorUnion(ListedParts):
         )
         if not fits:
             expected = "None or one positive number per detector"
-            raise ValueError(parameter_error(self, "weights", expected, self.weights))
+            raise parameter_error(self, "weights", expected, self.weights)
 
 
 def _find(detector: Any, X: Any, profile: Profile) -> list[Findings]:

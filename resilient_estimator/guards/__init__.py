@@ -1,7 +1,6 @@
-"""Guards say whether a row may be answered at all."""
+"""Whether a row may be answered at all."""
 
-from resilient_estimator.guards._auto import make_guard
-from resilient_estimator.guards._base import fit_guard, inspect_training
+from resilient_estimator._public import publish
 from resilient_estimator.guards._category import CategoryGuard
 from resilient_estimator.guards._outlier import OutlierGuard
 from resilient_estimator.guards._range import RangeGuard
@@ -14,7 +13,6 @@ __all__ = [
     "OutlierGuard",
     "RangeGuard",
     "RegionGuard",
-    "fit_guard",
-    "inspect_training",
-    "make_guard",
 ]
+
+publish(globals())

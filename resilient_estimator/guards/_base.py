@@ -6,20 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._columns import (
+from resilient_estimator._typing import Mask
+from resilient_estimator._validation import parameter_error, position_of
+from resilient_estimator.tabular._table import (
     Table,
     column_names,
     count_rows,
     read_table,
 )
-from resilient_estimator._parameters import position_of
-from resilient_estimator.exceptions import parameter_error
 
-Mask = NDArray[np.bool_]
 Finding = tuple[str, str, Mask]
 
 MISSING_RULES = ("auto", "flag", "allow")
@@ -91,7 +89,7 @@ class ColumnGuard(BaseEstimator):
     def _check_missing_rule(self, rule: str) -> None:
         if rule not in MISSING_RULES:
             expected = "one of 'auto', 'flag', 'allow'"
-            raise ValueError(parameter_error(self, "missing", expected, rule))
+            raise parameter_error(self, "missing", expected, rule)
 
     def _position_of(self, parameter: str, key: str | int) -> int:
         """Return where the column stands that a parameter names."""

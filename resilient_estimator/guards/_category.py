@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from resilient_estimator._cells import CategoryCells
-from resilient_estimator._columns import MISSING, Table, read_table
-from resilient_estimator.exceptions import parameter_error
+from resilient_estimator._validation import parameter_error
 from resilient_estimator.guards._base import ColumnGuard, Finding, flags_missing
+from resilient_estimator.reference._bins import CategoryBins
+from resilient_estimator.tabular._table import MISSING, Table, read_table
 
 OPEN_ENDED_SHARE = 0.01
 
@@ -38,7 +38,7 @@ class CategoryGuard(ColumnGuard):
     ----------
     columns_ : list of int
         Positions of the category columns.
-    cells_ : list of CategoryCells
+    cells_ : list of CategoryBins
         Labels known in each of them.
     open_ended_ : list of bool
         Whether unseen labels are normal in the column.
@@ -83,7 +83,7 @@ class CategoryGuard(ColumnGuard):
         table = read_table(X)
         self._remember_names(table)
         self.columns_: list[int] = []
-        self.cells_: list[CategoryCells] = []
+        self.cells_: list[CategoryBins] = []
         self.open_ended_: list[bool] = []
         self.flag_missing_: list[bool] = []
         for index in range(len(self.feature_names_)):
@@ -98,11 +98,11 @@ class CategoryGuard(ColumnGuard):
     def _learn_column(self, table: Table, index: int) -> None:
         name = self.feature_names_[index]
         limit = table.shape[0]
-        cells, counts = CategoryCells.learn(name, table, index, limit, self.min_count)
+        cells, counts = CategoryBins.learn(name, table, index, limit, self.min_count)
         n_once = int(np.count_nonzero(counts[2:] == 1))
         open_ended = n_once > max(OPEN_ENDED_SHARE * counts[1:].sum(), 1)
         if self.unseen == "auto" and open_ended:
-            cells = CategoryCells(name, [], np.empty(0, dtype=np.int64))
+            cells = CategoryBins(name, [], np.empty(0, dtype=np.int64))
         self.columns_.append(index)
         self.cells_.append(cells)
         self.open_ended_.append(bool(open_ended))
@@ -134,8 +134,8 @@ class CategoryGuard(ColumnGuard):
         self._check_missing_rule(self.missing)
         if self.unseen not in ("auto", "flag"):
             expected = "one of 'auto', 'flag'"
-            raise ValueError(parameter_error(self, "unseen", expected, self.unseen))
+            raise parameter_error(self, "unseen", expected, self.unseen)
         count = self.min_count
         if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
             expected = "an int in the range [1, inf)"
-            raise ValueError(parameter_error(self, "min_count", expected, count))
+            raise parameter_error(self, "min_count", expected, count)

@@ -11,10 +11,15 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._columns import Table, column_names, count_rows, read_table
-from resilient_estimator.exceptions import parameter_error
-from resilient_estimator.guards._base import Mask
+from resilient_estimator._typing import Mask
+from resilient_estimator._validation import parameter_error
 from resilient_estimator.protocols import Guard
+from resilient_estimator.tabular._table import (
+    Table,
+    column_names,
+    count_rows,
+    read_table,
+)
 
 UNREADABLE = (TypeError, ValueError, ArithmeticError)  # too large an integer, a Decimal
 
@@ -81,7 +86,7 @@ class OutlierGuard(BaseEstimator):
         """
         if not hasattr(self.detector, "fit"):
             expected = "an outlier detector"
-            raise TypeError(parameter_error(self, "detector", expected, self.detector))
+            raise parameter_error(self, "detector", expected, self.detector)
         detector = clone(self.detector)
         detector.fit(X)
         if not hasattr(detector, "predict"):
@@ -89,7 +94,7 @@ class OutlierGuard(BaseEstimator):
                 "an outlier detector that judges new rows "
                 "(LocalOutlierFactor: novelty=True)"
             )
-            raise TypeError(parameter_error(self, "detector", expected, self.detector))
+            raise parameter_error(self, "detector", expected, self.detector)
         self.detector_ = detector
         table = read_table(X)
         self.feature_names_ = [] if table is None else column_names(table)
@@ -171,8 +176,7 @@ def as_guard(guard: Any) -> Guard:
         "'auto', None, an object with an 'inspect' method, an outlier detector or a "
         "list of these"
     )
-    message = parameter_error("ResilientEstimator", "guard", expected, guard)
-    raise TypeError(message)
+    raise parameter_error("ResilientEstimator", "guard", expected, guard)
 
 
 def _estimator_type(estimator: Any) -> str | None:

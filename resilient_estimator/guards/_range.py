@@ -8,15 +8,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator._columns import Table, read_table
-from resilient_estimator._parameters import read_range
-from resilient_estimator.exceptions import is_number, parameter_error
-from resilient_estimator.guards._base import (
-    ColumnGuard,
-    Finding,
-    Mask,
-    flags_missing,
-)
+from resilient_estimator._typing import Mask
+from resilient_estimator._validation import parameter_error, read_limits
+from resilient_estimator.exceptions import is_number
+from resilient_estimator.guards._base import ColumnGuard, Finding, flags_missing
+from resilient_estimator.tabular._table import Table, read_table
 
 LARGEST = np.finfo(np.float64).max
 BLOCK_ROWS = 2048
@@ -214,10 +210,10 @@ class RangeGuard(ColumnGuard):
 
     def _limit_column(self, key: str | int, pair: Any) -> None:
         index = self._position_of("limits", key)
-        low, high = read_range(self, "limits", key, pair)
+        low, high = read_limits(self, "limits", key, pair)
         if not self.numeric_[index]:
             expected = f"limits of numeric columns, which {key!r} is not"
-            raise ValueError(parameter_error(self, "limits", expected, pair))
+            raise parameter_error(self, "limits", expected, pair)
         self.low_[index], self.high_[index] = max(low, -LARGEST), min(high, LARGEST)
 
     def _check_parameters(self) -> None:
@@ -226,10 +222,10 @@ class RangeGuard(ColumnGuard):
             is_number(self.margin) and 0 <= self.margin < np.inf
         ):
             expected = "a float in the range [0, inf) or None"
-            raise ValueError(parameter_error(self, "margin", expected, self.margin))
+            raise parameter_error(self, "margin", expected, self.margin)
         if self.limits is not None and not isinstance(self.limits, Mapping):
             expected = "a dict of column to (low, high) or None"
-            raise TypeError(parameter_error(self, "limits", expected, self.limits))
+            raise parameter_error(self, "limits", expected, self.limits)
 
 
 def _widened(low: float, high: float, margin: float) -> tuple[float, float]:

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from resilient_estimator._columns import MISSING, Table, label_text, read_table
-from resilient_estimator._parameters import read_range
-from resilient_estimator.exceptions import parameter_error
-from resilient_estimator.guards._base import ColumnGuard, Finding, Mask
+from resilient_estimator._typing import Mask
+from resilient_estimator._validation import parameter_error, read_limits
+from resilient_estimator.guards._base import ColumnGuard, Finding
+from resilient_estimator.tabular._table import MISSING, Table, label_text, read_table
 
 EXPECTED = "a non-empty dict of column to condition, or a list of them"
 
@@ -74,13 +74,13 @@ class RegionGuard(ColumnGuard):
         single = isinstance(self.regions, Mapping)
         regions: Any = [self.regions] if single else self.regions
         if not isinstance(regions, Sequence) or isinstance(regions, str):
-            raise TypeError(parameter_error(self, "regions", EXPECTED, regions))
+            raise parameter_error(self, "regions", EXPECTED, regions)
         self.conditions_ = [self._read_region(region) for region in regions]
         return self
 
     def _read_region(self, region: Any) -> list[dict[str, Any]]:
         if not isinstance(region, Mapping) or not region:
-            raise ValueError(parameter_error(self, "regions", EXPECTED, region))
+            raise parameter_error(self, "regions", EXPECTED, region)
         conditions: list[dict[str, Any]] = []
         for key, condition in region.items():
             position = self._position_of("regions", key)
@@ -88,7 +88,7 @@ class RegionGuard(ColumnGuard):
                 labels = sorted(label_text(value) for value in condition)
                 conditions.append({"column": position, "labels": labels})
             else:
-                low, high = read_range(self, "regions", key, condition)
+                low, high = read_limits(self, "regions", key, condition)
                 conditions.append({"column": position, "low": low, "high": high})
         return conditions
 

@@ -7,13 +7,14 @@ from typing import Any, Self
 
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._listed import ListedParts
-from resilient_estimator.guards._base import Mask, fit_guard, inspect_training
+from resilient_estimator._composition import ListComposition
+from resilient_estimator._typing import Mask
+from resilient_estimator.guards._base import fit_guard, inspect_training
 from resilient_estimator.guards._outlier import as_guard
 from resilient_estimator.protocols import Guard
 
 
-class GuardUnion(ListedParts):
+class GuardUnion(ListComposition):
     """Flag what any of several guards flags.
 
     Parameters
@@ -30,7 +31,8 @@ class GuardUnion(ListedParts):
     Examples
     --------
     >>> import numpy as np
-    >>> from resilient_estimator import CategoryGuard, GuardUnion, RangeGuard
+    >>> from resilient_estimator import CategoryGuard, RangeGuard
+    >>> from resilient_estimator.guards import GuardUnion
     >>> guard = GuardUnion([RangeGuard(limits={0: (0, 1)}), CategoryGuard()])
     >>> guard = guard.set_params(rangeguard__limits={0: (0, 2)})
     >>> guard.fit(np.array([[0.5], [1.5]])).inspect([[3.0]])["out_of_range"]

@@ -4,7 +4,10 @@ A `Layout` is the fixed cells of every column, a `Profile` the counts of one bat
 them, a `Reference` the layout together with the profile of the training rows.
 """
 
-from resilient_estimator.reference._layout import N_FLAG_CELLS, Layout, Profile
+from resilient_estimator._public import publish
+from resilient_estimator.reference._layout import Layout, Profile
 from resilient_estimator.reference._reference import Reference
 
-__all__ = ["N_FLAG_CELLS", "Layout", "Profile", "Reference"]
+__all__ = ["Layout", "Profile", "Reference"]
+
+publish(globals())

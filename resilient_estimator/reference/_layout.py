@@ -10,10 +10,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator._cells import Cells, Counts, cells_from_dict
-from resilient_estimator._columns import Table, read_table
-from resilient_estimator._counting import Counter
-from resilient_estimator._scores import PairScores
+from resilient_estimator._typing import Counts
+from resilient_estimator.reference._bins import Bins, bins_from_dict
+from resilient_estimator.reference._histogram import Histogram
+from resilient_estimator.reference._normal_scores import PairScores
+from resilient_estimator.tabular._table import Table, read_table
 
 Flags = Mapping[str, NDArray[np.bool_]]
 
@@ -26,11 +27,11 @@ class Layout:
 
     Parameters
     ----------
-    cells : list of NumericCells, CategoryCells or OpaqueCells
-        One per column.
+    columns : list of NumericBins, CategoryBins or OpaqueBins
+        The cells of each column.
     named : bool
         Whether the reference had column names of its own.
-    outputs : list of NumericCells or CategoryCells, default=()
+    outputs : list of NumericBins or CategoryBins, default=()
         One per column of what the model says about the rows.
     flags : list of str, default=()
         Reasons for which a guard may flag a row.
@@ -57,26 +58,26 @@ class Layout:
 
     def __init__(
         self,
-        cells: Sequence[Cells],
+        columns: Sequence[Bins],
         *,
         named: bool,
-        outputs: Sequence[Cells] = (),
+        outputs: Sequence[Bins] = (),
         flags: Sequence[str] = (),
         pairs: PairScores | None = None,
     ) -> None:
-        self.cells = list(cells)
+        self.columns = list(columns)
         self.named = named
         self.outputs = list(outputs)
         self.flags = list(flags)
         self.pairs = pairs if pairs is not None else PairScores([], [])
-        sizes = [c.n_cells for c in (*self.cells, *self.outputs)]
+        sizes = [c.n_cells for c in (*self.columns, *self.outputs)]
         self.offsets = np.cumsum([0, *sizes, *[N_FLAG_CELLS] * len(self.flags)])
         self.layout_id = sha256(self.to_json().encode()).hexdigest()[:16]
 
     @property
     def names(self) -> list[str]:
         """Names of the columns."""
-        return [cells.name for cells in self.cells]
+        return [cells.name for cells in self.columns]
 
     def profile(
         self, X: Any, *, outputs: Table | None = None, flags: Flags | None = None
@@ -102,21 +103,21 @@ class Layout:
         counts = np.zeros(self.offsets[-1] + self.pairs.n_products, dtype=np.int64)
         table = read_table(X)
         n_samples = rows_of(outputs, flags)
-        if self.cells:
+        if self.columns:
             table = self._check(X, table)
             n_samples = table.shape[0]
             positions = table.positions(self.names, named=self.named)
-            self.row_counter.count(table, positions, counts)
+            self.histogram.count(table, positions, counts)
         if outputs is not None:
             for i, cells in enumerate(self.outputs):
-                counts[self._span(len(self.cells) + i)] = cells.count(outputs, i)
+                counts[self._span(len(self.columns) + i)] = cells.count(outputs, i)
         if flags is not None:
             self.count_flags(flags, counts)
         return Profile(self.layout_id, n_samples, counts)
 
     def count_flags(self, flags: Flags, counts: Counts) -> None:
         """Write the clear and the flagged rows of each reason into counts."""
-        first = len(self.cells) + len(self.outputs)
+        first = len(self.columns) + len(self.outputs)
         for i, reason in enumerate(self.flags):
             mask = flags.get(reason)
             if mask is not None:
@@ -127,29 +128,29 @@ class Layout:
         return slice(*self.offsets[column : column + 2].tolist())
 
     @property
-    def row_counter(self) -> Counter:
+    def histogram(self) -> Histogram:
         """How columns are counted; made when it is needed, and never stored."""
-        if "_counter" not in vars(self):
-            offsets = self.offsets[: len(self.cells) + 1]
-            self._counter = Counter(self.cells, offsets, self.pairs)
-        return self._counter
+        if "_histogram" not in vars(self):
+            offsets = self.offsets[: len(self.columns) + 1]
+            self._histogram = Histogram(self.columns, offsets, self.pairs)
+        return self._histogram
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "_counter"}
+        return {key: value for key, value in vars(self).items() if key != "_histogram"}
 
     def _check(self, X: Any, table: Table | None) -> Table:
         if table is None:
             raise ValueError(
-                f"Expected a table of {len(self.cells)} columns to compare with the "
+                f"Expected a table of {len(self.columns)} columns to compare with the "
                 f"reference. Got {type(X).__name__} instead. Reshape one row with "
                 "X.reshape(1, -1); collect a lazy frame first."
             )
         n_features = table.shape[1]
         by_name = self.named and table.names is not None
-        if not by_name and n_features != len(self.cells):
+        if not by_name and n_features != len(self.columns):
             raise ValueError(
                 f"X has {n_features} features, but the reference has "
-                f"{len(self.cells)} features."
+                f"{len(self.columns)} features."
             )
         return table
 
@@ -158,7 +159,7 @@ class Layout:
         state = {
             "format": FORMAT,
             "named": self.named,
-            "columns": [cells.to_dict() for cells in self.cells],
+            "columns": [cells.to_dict() for cells in self.columns],
             "outputs": [cells.to_dict() for cells in self.outputs],
             "flags": self.flags,
             "pairs": self.pairs.columns,
@@ -176,9 +177,9 @@ class Layout:
             )
         scores = [np.array(each, dtype=np.int8) for each in state["scores"]]
         return cls(
-            [cells_from_dict(c) for c in state["columns"]],
+            [bins_from_dict(c) for c in state["columns"]],
             named=state["named"],
-            outputs=[cells_from_dict(c) for c in state["outputs"]],
+            outputs=[bins_from_dict(c) for c in state["outputs"]],
             flags=state["flags"],
             pairs=PairScores(state["pairs"], scores),
         )
@@ -190,7 +191,7 @@ class Layout:
         return hash(self.layout_id)
 
     def __repr__(self) -> str:
-        return f"Layout({len(self.cells)} columns, {self.offsets[-1]} cells)"
+        return f"Layout({len(self.columns)} columns, {self.offsets[-1]} cells)"
 
 
 class Profile:

@@ -9,19 +9,21 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator._cells import (
+from resilient_estimator._typing import Counts, Floats
+from resilient_estimator.reference._bins import (
     MAX_CELLS,
-    Cells,
-    Counts,
-    Floats,
-    NumericCells,
-    OpaqueCells,
-    learn_cells,
+    Bins,
+    NumericBins,
+    OpaqueBins,
+    learn_bins,
 )
-from resilient_estimator._columns import Table, column_names, read_table
-from resilient_estimator._noise import correlation_time, model_noise
-from resilient_estimator._scores import PairScores, choose_pairs
+from resilient_estimator.reference._effective_sample_size import (
+    correlation_time,
+    model_noise,
+)
 from resilient_estimator.reference._layout import Flags, Layout, Profile, rows_of
+from resilient_estimator.reference._normal_scores import PairScores, choose_pairs
+from resilient_estimator.tabular._table import Table, column_names, read_table
 
 
 class Reference:
@@ -133,7 +135,7 @@ class Reference:
             pair_noise = _learn_pairs(layout, table, counts)
         if time_ordered:
             times = np.append(
-                _times(table, layout.cells), _times(outputs, layout.outputs)
+                _times(table, layout.columns), _times(outputs, layout.outputs)
             )
         if residuals is not None:
             nested = cls.learn(residuals.reshape(len(residuals), -1))
@@ -193,18 +195,18 @@ class Reference:
 
 def _learn_columns(
     table: Table | None, max_cells: int, min_count: int
-) -> list[tuple[Cells, Counts]]:
+) -> list[tuple[Bins, Counts]]:
     if table is None:
         return []
     return [
-        learn_cells(name, table, index, max_cells, min_count)
+        learn_bins(name, table, index, max_cells, min_count)
         for index, name in enumerate(column_names(table))
     ]
 
 
-def _choose_pairs(learnt: list[tuple[Cells, Counts]]) -> PairScores:
+def _choose_pairs(learnt: list[tuple[Bins, Counts]]) -> PairScores:
     numeric = [
-        i for i, (cells, _) in enumerate(learnt) if isinstance(cells, NumericCells)
+        i for i, (cells, _) in enumerate(learnt) if isinstance(cells, NumericBins)
     ]
     return choose_pairs(numeric, [learnt[i][1] for i in numeric])
 
@@ -217,7 +219,7 @@ def _learn_pairs(layout: Layout, table: Table, counts: Counts) -> Floats:
     `y` are jointly normal, this is 1 (Fisher 1921).
     """
     places = list(range(table.shape[1]))
-    chunks = list(layout.row_counter.scores(table, places))
+    chunks = list(layout.histogram.scores(table, places))
     products = np.sum([z.T @ z for z in chunks], axis=0, dtype=float)
     counts[layout.offsets[-1] :] = layout.pairs.upper(products).astype(np.int64)
     mean = np.sum([z.sum(axis=0, dtype=float) for z in chunks], axis=0) / table.shape[0]
@@ -235,18 +237,18 @@ def _learn_pairs(layout: Layout, table: Table, counts: Counts) -> Floats:
     return np.asarray(variance / np.maximum(1 - rho**2, 1e-9) ** 2)
 
 
-def _times(table: Table | None, columns: Sequence[Cells]) -> list[float]:
+def _times(table: Table | None, columns: Sequence[Bins]) -> list[float]:
     """Return the correlation time of each column; 1 where there is no order to see."""
     return [
         1.0
-        if table is None or isinstance(cells, OpaqueCells)
+        if table is None or isinstance(cells, OpaqueBins)
         else correlation_time(cells.locate(table, i), ordered=_is_ordered(cells))
         for i, cells in enumerate(columns)
     ]
 
 
 def _model_noise(
-    columns: Sequence[Cells],
+    columns: Sequence[Bins],
     probes: Sequence[Table | None],
     folds: NDArray[np.intp] | None,
 ) -> Floats | None:
@@ -255,7 +257,7 @@ def _model_noise(
         return None
     noise = [
         0.0
-        if isinstance(cells, OpaqueCells)
+        if isinstance(cells, OpaqueBins)
         else model_noise(
             np.array([cells.locate(table, i) for table in tables]),
             folds,
@@ -267,8 +269,8 @@ def _model_noise(
     return np.array(noise)
 
 
-def _is_ordered(cells: Cells) -> bool:
-    return isinstance(cells, NumericCells)
+def _is_ordered(cells: Bins) -> bool:
+    return isinstance(cells, NumericBins)
 
 
 def _to_list(array: Floats | None) -> list[Any] | None:

@@ -1,0 +1,11 @@
+"""Types of arrays, as they stand in annotations."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Positions = NDArray[np.intp]

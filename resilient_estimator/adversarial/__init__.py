@@ -1,0 +1,12 @@
+"""Rows that were made to fool the model."""
+
+from resilient_estimator._public import publish
+from resilient_estimator.adversarial._adversarial_guard import AdversarialGuard
+from resilient_estimator.adversarial._autoencoder import (
+    AdversarialAutoencoder,
+    DistillationScore,
+)
+
+__all__ = ["AdversarialAutoencoder", "AdversarialGuard", "DistillationScore"]
+
+publish(globals())

@@ -1,0 +1,119 @@
+"""What a model says about rows, as columns that can be compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resilient_estimator.tabular._table import NUMBERS, Table, label_text
+
+SCORE_METHODS = ("predict_proba", "decision_function")
+MAX_SCORES = 30  # of one target
+
+
+def score_method(estimator: Any) -> str:
+    """Return the method that says most about a row: what the outputs are made of."""
+    if hasattr(estimator, "classes_"):
+        for method in SCORE_METHODS:
+            if hasattr(estimator, method):
+                return method
+    return "predict"
+
+
+def output_table(said: Any, method: str, classes: Any) -> Table | None:
+    """Return the outputs of a model as a table.
+
+    Parameters
+    ----------
+    said : ndarray or list of ndarray
+        What `method` returned for some rows.
+    method : str
+        "predict_proba", "decision_function" or "predict".
+    classes : ndarray, list of ndarray or None
+        Classes of the model, of each target if there are several; None for a regressor.
+
+    Returns
+    -------
+    outputs : Table or None
+        Scores, uncertainty and the label with the highest score of a classifier,
+        predictions of a regressor. None where answers are neither numbers nor labels.
+    """
+    columns: dict[str, NDArray[Any]] = {}
+    for said_of, classes_of, of in _targets(said, classes):
+        if classes_of is None:
+            columns |= _predictions(said_of, of)
+        elif method == "predict":
+            columns[f"predicted label{of}"] = _labels(said_of)
+        elif method == "predict_proba":
+            columns |= _probabilities(said_of, classes_of, of)
+        else:
+            columns |= _decisions(said_of, classes_of, of)
+    if not columns:
+        return None
+    values = list(columns.values())
+    return Table(list(columns), (len(values[0]), len(values)), columns=values)
+
+
+def _targets(said: Any, classes: Any) -> list[tuple[NDArray[Any], Any, str]]:
+    """Return answers, classes and the end of the names of each target."""
+    if not isinstance(said, list):
+        said = np.asarray(said)
+        own = isinstance(classes, np.ndarray)
+        if said.ndim == 1 or own:
+            return [(said, classes, "")]
+        if said.shape[1] == 1:
+            return [(said[:, 0], classes, "")]
+        said = list(said.T)
+    several = isinstance(classes, list) and len(classes) == len(said)
+    classes = classes if several else [classes] * len(said)
+    return [
+        (np.asarray(each), own, f" of target {i}")
+        for i, (each, own) in enumerate(zip(said, classes, strict=True))
+    ]
+
+
+def _predictions(said: NDArray[Any], of: str) -> dict[str, NDArray[Any]]:
+    numeric = said.ndim == 1 and said.dtype.kind in NUMBERS
+    return {f"prediction{of}": said} if numeric else {}
+
+
+def _probabilities(
+    said: NDArray[Any], classes: Any, of: str
+) -> dict[str, NDArray[Any]]:
+    names = _names(classes)
+    if said.ndim != 2 or said.shape[1] != len(names):
+        return {}
+    shown = range(1, 2) if len(names) == 2 else range(min(len(names), MAX_SCORES))
+    columns = {f"probability of {names[i]}{of}": said[:, i] for i in shown}
+    columns[f"uncertainty{of}"] = 1 - said.max(axis=1)
+    columns[f"predicted label{of}"] = names[said.argmax(axis=1)]
+    return columns
+
+
+def _decisions(said: NDArray[Any], classes: Any, of: str) -> dict[str, NDArray[Any]]:
+    names = _names(classes)
+    if said.ndim == 1 and len(names) != 2:
+        return {f"decision value{of}": said}
+    if said.ndim == 1:
+        return {
+            f"decision value{of}": said,
+            f"predicted label{of}": names[(said > 0).astype(int)],
+        }
+    columns = {
+        f"decision value {i}{of}": said[:, i]
+        for i in range(min(said.shape[1], MAX_SCORES))
+    }
+    if said.shape[1] == len(names):
+        columns[f"predicted label{of}"] = names[said.argmax(axis=1)]
+    return columns
+
+
+def _names(classes: Any) -> NDArray[Any]:
+    return np.array([label_text(c).strip("<>") for c in classes], dtype=object)
+
+
+def _labels(said: NDArray[Any]) -> NDArray[Any]:
+    distinct, codes = np.unique(said, return_inverse=True)
+    return _names(distinct)[codes.ravel()]

@@ -1,0 +1,9 @@
+"""What has a memory over time."""
+
+from resilient_estimator._public import publish
+from resilient_estimator.monitor._label_only import label_only
+from resilient_estimator.monitor._probing import ProbingDetector
+
+__all__ = ["ProbingDetector", "label_only"]
+
+publish(globals())

@@ -1,0 +1,3 @@
+"""What can be put right without retraining."""
+
+__all__: list[str] = []

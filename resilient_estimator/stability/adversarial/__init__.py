@@ -1,1 +1,0 @@
-"""Rows that were made to be answered wrongly: guards that know the model's answers."""

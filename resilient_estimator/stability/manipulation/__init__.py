@@ -1,1 +1,0 @@
-"""What of its input a person can change: who gains by it, what to change, and why."""

@@ -1,1 +1,0 @@
-"""Who asks near what he asked before looks for the boundary."""

@@ -1,0 +1,370 @@
+"""Signed contributions of the columns to one prediction."""
+
+import warnings
+from dataclasses import replace
+from itertools import permutations
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from conftest import load_real
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_iris, make_classification, make_regression
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    IsolationForest,
+    RandomForestClassifier,
+)
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+from resilient_estimator import ResilientEstimator
+from resilient_estimator.explanation._attribution import explain
+
+X, y = make_classification(
+    500, n_features=12, n_informative=6, class_sep=0.7, random_state=0
+)
+FOREST = RandomForestClassifier(20, random_state=0).fit(X, y)
+X4, y4 = make_regression(300, n_features=4, noise=1, random_state=0)
+BOOSTING = HistGradientBoostingRegressor(max_iter=30, random_state=0).fit(X4, y4)
+
+
+def by_shap(f, X, background):
+    """Return the values of shap's KernelExplainer, which asks about all coalitions."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shap = pytest.importorskip("shap")
+        explainer = shap.KernelExplainer(f, background)
+        return explainer.shap_values(
+            X, nsamples=2 ** X.shape[1], l1_reg=False, silent=True
+        )
+
+
+@pytest.mark.parametrize("model", [FOREST, SVC().fit(X, y)], ids=["proba", "margin"])
+def test_contributions_add_up_to_the_output(model):
+    """Base and contributions are exactly what the model says for its answer."""
+    found = explain(model, X[:5], X)
+    answer = model.predict(X[:5])
+    if hasattr(model, "predict_proba"):
+        said = model.predict_proba(X[:5])[np.arange(5), answer]
+    else:
+        said = model.decision_function(X[:5]) * (2 * answer - 1)
+    assert_array_equal(found.targets, answer)
+    assert_allclose(found.outputs, said)
+    assert_allclose(found.base + found.contributions.sum(axis=1), said, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_features", [4, 12])
+def test_a_linear_model_gives_its_coefficients(n_features):
+    """Exactly coef_j * (x_j - mean_j), by all coalitions and by orders alike."""
+    X, y = make_regression(100, n_features=n_features, noise=1, random_state=0)
+    model = LinearRegression().fit(X, y)
+    found = explain(model, X[:6], X)
+    assert_allclose(found.contributions, model.coef_ * (X[:6] - X.mean(axis=0)))
+    assert_allclose(found.base, model.predict(X).mean())
+    assert found.targets is None
+
+
+def test_all_coalitions_are_the_definition():
+    """The mean gain of a column over all orders in which columns may join."""
+    rows, background = X4[:3], X4[100:110]
+    found = explain(BOOSTING, rows, background)
+    expected = np.zeros((3, 4))
+    orders = list(permutations(range(4)))
+    for i, order in enumerate(np.repeat(orders, 3, axis=0)):
+        cells, row = background.copy(), i % 3
+        for j in order:
+            before = BOOSTING.predict(cells).mean()
+            cells[:, j] = rows[row, j]
+            expected[row, j] += BOOSTING.predict(cells).mean() - before
+    assert_allclose(found.contributions, expected / len(orders), atol=1e-10)
+
+
+def test_shap_agrees_where_all_coalitions_are_asked():
+    """The same background, the same numbers to rounding."""
+    found = explain(BOOSTING, X4[:10], X4[:30])
+    theirs = by_shap(BOOSTING.predict, X4[:10], X4[:30])
+    assert_allclose(found.contributions, theirs, atol=1e-8)
+
+
+def test_shap_agrees_where_orders_are_drawn():
+    """With twelve columns they differ by the noise of sampling."""
+    f = lambda X: FOREST.predict_proba(X)[:, 1]
+    found = explain(FOREST, X[:3], X[:20], target=1, n_background=200)
+    theirs = by_shap(f, X[:3], X[:20])
+    assert np.sqrt(np.mean((found.contributions - theirs) ** 2)) < 0.005
+    assert np.abs(theirs).max() > 0.1
+    assert_allclose(found.base, f(X[:20]).mean())
+
+
+def test_more_orders_are_more_precise():
+    """The error falls with the root of the number of background rows."""
+    truth = explain(FOREST, X[:5], X[:50], target=1, n_background=4000).contributions
+    errors = [
+        np.abs(
+            explain(
+                FOREST, X[:5], X[:50], target=1, n_background=n, random_state=7
+            ).contributions
+            - truth
+        ).mean()
+        for n in (50, 800)
+    ]
+    assert errors[1] < 0.5 * errors[0]
+    assert errors[0] < 0.02
+
+
+def test_a_column_that_the_model_ignores_contributes_nothing():
+    """Not even by chance."""
+    model = DecisionTreeClassifier(max_depth=2, random_state=0).fit(X, y)
+    ignored = model.feature_importances_ == 0
+    found = explain(model, X[:10], X)
+    assert ignored.sum() >= 9
+    assert_array_equal(found.contributions[:, ignored], 0)
+    assert (found.contributions[:, ~ignored] != 0).any()
+
+
+def test_rows_do_not_depend_on_one_another():
+    """The reasons of a row are the same alone and among others, and each time."""
+    together = explain(FOREST, X[:6], X)
+    alone = explain(FOREST, X[4:5], X)
+    assert_array_equal(together.contributions[4:5], alone.contributions)
+    assert together.reasons[4] == alone.reasons[0]
+    other = explain(FOREST, X[4:5], X, random_state=1)
+    assert (other.contributions != alone.contributions).any()
+
+
+def test_asking_changes_neither_model_nor_rows():
+    """And draws nothing from the global random state."""
+    rows = X[:3].copy()
+    before = joblib.hash((FOREST, rows, np.random.get_state()))  # noqa: NPY002
+    explain(FOREST, rows, X)
+    assert joblib.hash((FOREST, rows, np.random.get_state())) == before  # noqa: NPY002
+
+
+def test_a_resilient_estimator_needs_no_reference_rows():
+    """Columns drawn from its quantiles stand for independent columns."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 4))
+    y = X @ [3.0, -2.0, 1.0, 0.0] + X[:, 0] * X[:, 1]
+    model = ResilientEstimator(HistGradientBoostingRegressor(max_iter=40)).fit(X, y)
+    found = explain(model, X[:5])
+    expected = explain(model, X[:5], X, n_background=400)
+    assert_allclose(found.contributions, expected.contributions, atol=0.25)
+    assert np.abs(expected.contributions).max() > 2
+    assert_allclose(found.base, model.predict(X).mean(), atol=0.2)
+
+
+def test_the_class_in_question():
+    """Without a target it is the answer; the classes' contributions sum to zero."""
+    X, y = load_iris(return_X_y=True)
+    names = np.array(["setosa", "versicolor", "virginica"])[y]
+    model = LogisticRegression(max_iter=500).fit(X, names)
+    each = [explain(model, X[:3], X, target=name) for name in model.classes_]
+    assert_allclose(sum(e.contributions for e in each), 0, atol=1e-12)
+    assert_array_equal(each[1].targets, ["versicolor"] * 3)
+    assert_array_equal(explain(model, X[:3], X).contributions, each[0].contributions)
+
+
+class LabelsOnly:
+    """A model that says nothing but its answer."""
+
+    classes_ = np.array([0, 1])
+
+    def predict(self, X):
+        return FOREST.predict(X)
+
+
+def test_a_model_that_says_its_answer_only():
+    """What is explained is whether it gives this answer."""
+    found = explain(LabelsOnly(), X[:4], X)
+    assert_array_equal(found.outputs, 1)
+    assert (found.base < 1).all()
+    assert_allclose(found.base + found.contributions.sum(axis=1), 1)
+
+
+def test_outlier_detectors_are_explained_too():
+    """The column that is off is the reason."""
+    forest = IsolationForest(random_state=0).fit(X)
+    odd = X[:1].copy()
+    odd[0, 3] = 40
+    found = explain(forest, odd, X, target=-1)
+    assert found.reasons[0][0].startswith("x3 40 (usual ")
+    assert found.reasons[0][0].endswith("towards -1")
+
+
+@pytest.fixture(scope="module")
+def german():
+    X, y, _ = load_real("german_credit")
+    model = HistGradientBoostingClassifier(
+        categorical_features="from_dtype", random_state=0
+    )
+    labels = np.where(y == 1, "bad", "good")
+    return ResilientEstimator(model, cv=3).fit(X.iloc[:700], labels[:700]), X.iloc[700:]
+
+
+def test_reasons_in_plain_words(german):
+    """The largest contributions first, with cell, usual cell, sign and class."""
+    model, rows = german
+    bad = rows[model.predict(rows) == "bad"].iloc[:20]
+    found = explain(model, bad, n_background=50)
+    largest = np.sort(np.abs(found.contributions), axis=1)[:, ::-1][:, :3]
+    for row, reasons in enumerate(found.reasons):
+        assert len(reasons) == 3
+        signs = [float(r.split(": ")[1].split()[0]) for r in reasons]
+        assert_allclose(np.abs(signs), largest[row], atol=0.006)
+        assert all(r.endswith(("towards bad", "away from bad")) for r in reasons)
+    assert any("status A11 (usual A14): +" in r for rs in found.reasons for r in rs)
+    assert "instead of" in repr(found)
+
+
+def test_the_table_has_the_names_of_the_columns(german):
+    """One row per prediction, one column per feature."""
+    model, rows = german
+    frame = explain(model, rows.iloc[:2], n_background=10).to_frame()
+    assert frame.columns.tolist() == rows.columns.tolist()
+    assert frame.shape == (2, 20)
+
+
+def test_contributions_agree_between_rows_and_reference(german):
+    """On real mixed columns: whether the background is rows or their marginals."""
+    model, rows = german
+    X, _, _ = load_real("german_credit")
+    given = explain(model, rows.iloc[:5], X.iloc[:700], n_background=200)
+    without = explain(model, rows.iloc[:5], n_background=200)
+    r = np.corrcoef(given.contributions.ravel(), without.contributions.ravel())[0, 1]
+    assert r > 0.95
+
+
+def mixed():
+    """Return rows with numbers, labels and gaps."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "income": rng.normal(50, 10, 200).round(1),
+            "job": rng.choice(["clerk", "nurse", "smith"], 200),
+            "children": rng.integers(0, 4, 200),
+        }
+    )
+    labels = np.where(frame.job == "smith", "bad", "good")
+    frame.loc[::7, "income"] = np.nan
+    frame.loc[::11, "job"] = None
+    return frame, labels
+
+
+@pytest.mark.parametrize("convert", [pd.DataFrame, pl.from_pandas, "category"])
+def test_mixed_types_and_bad_cells(convert):
+    """Gaps, unseen labels and infinite cells are explained like any others."""
+    frame, labels = mixed()
+    rows = frame.iloc[:8].copy()
+    rows.loc[0, "job"], rows.loc[1, "income"] = "pilot", np.inf
+    frame, rows = (
+        f.astype({"job": "category"}) if convert == "category" else convert(f)
+        for f in (frame, rows)
+    )
+    columns = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["job"]), remainder="passthrough"
+    )
+    booster = HistGradientBoostingClassifier(max_iter=20, max_bins=32)
+    model = make_pipeline(columns, booster).fit(frame, labels)
+    found = explain(model, rows, frame, target="bad")
+    assert np.isfinite(found.contributions).all()
+    assert_allclose(
+        found.base + found.contributions.sum(axis=1), model.predict_proba(rows)[:, 0]
+    )
+    assert np.abs(found.contributions).argmax(axis=1).tolist() == [1] * 8
+    assert found.reasons[0][0].startswith("job pilot (usual ")
+
+
+def test_sparse_rows():
+    """The same contributions as of the dense rows."""
+    few = explain(FOREST, sparse.csr_array(X[:2]), X, n_background=20)
+    dense = explain(FOREST, X[:2], X, n_background=20)
+    assert_allclose(few.contributions, dense.contributions)
+    assert few.reasons == dense.reasons
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"target": 5}, ValueError, r"None or one of the classes \[0, 1\]. Got 5"),
+        ({"reference": None}, ValueError, r"'reference' .* must be given, unless"),
+        ({"reference": X[:, :3]}, ValueError, r"12 features, but the reference has 3"),
+        ({"n_background": 0}, ValueError, r"'n_background' .* greater than 0. Got 0"),
+        ({"n_reasons": True}, ValueError, r"'n_reasons' .* int greater than 0. Got T"),
+        ({"model": RandomForestClassifier}, TypeError, r"must be a fitted model"),
+        ({"X": X[0]}, ValueError, r"(?i)reshape"),
+    ],
+)
+def test_bad_parameters(change, error, match):
+    """Each error names the parameter, what it must be and what it got."""
+    given = {"model": FOREST, "X": X[:2], "reference": X} | change
+    with pytest.raises(error, match=match):
+        explain(**given)
+
+
+def test_regressors_have_no_classes():
+    """A target is for classifiers, and one output is explained at a time."""
+    with pytest.raises(ValueError, match=r"'target' .* None for a regressor"):
+        explain(BOOSTING, X4[:2], X4, target=1)
+    column = LinearRegression().fit(X4, y4[:, np.newaxis])
+    assert_allclose(explain(column, X4[:2], X4).outputs, column.predict(X4[:2])[:, 0])
+    both = Ridge().fit(X4, np.c_[y4, y4])
+    with pytest.raises(TypeError, match=r"a model with one output"):
+        explain(both, X4[:2], X4)
+
+
+def test_answers_in_a_column_are_answers():
+    """Of shape (n_samples, 1), as some boosters give them."""
+
+    class OneColumn(LabelsOnly):
+        def predict(self, X):
+            return super().predict(X)[:, np.newaxis]
+
+    found = explain(OneColumn(), X[:3], X, n_background=20)
+    flat = explain(LabelsOnly(), X[:3], X, n_background=20)
+    assert_array_equal(found.contributions, flat.contributions)
+
+
+def test_labels_without_classes_are_refused():
+    """A model that answers texts is no regressor: it must say what its classes are."""
+
+    class Texts:
+        def predict(self, X):
+            return np.full(len(X), "yes")
+
+    with pytest.raises(TypeError, match=r"'model' .* a classifier that has classes_"):
+        explain(Texts(), X[:2], X)
+
+
+def test_rounding_is_no_reason():
+    """Gains that cancel but for the last digit are not put in words."""
+    tree = DecisionTreeClassifier(max_depth=1, random_state=0).fit(X[:, :5], y)
+    found = explain(tree, X[:20, :5], X[:7, :5], n_reasons=5)
+    used = f"x{tree.tree_.feature[0]} "
+    assert all(reason.startswith(used) for each in found.reasons for reason in each)
+    noise = replace(found, contributions=np.full((20, 5), 1e-17))
+    assert noise.reasons == [[]] * 20
+
+
+def test_no_rows_are_explained_by_nothing_and_nothing_explains_no_row():
+    """Empty rows have empty reasons; an empty reference is refused."""
+
+    class Zero:
+        classes_ = np.array([0, 1])
+
+        def predict(self, X):
+            return np.zeros(len(X), dtype=int)
+
+    found = explain(Zero(), X[:0], X)
+    assert found.contributions.shape == (0, 12)
+    assert found.reasons == []
+    with pytest.raises(ValueError, match=r"reference of explain needs at least one"):
+        explain(FOREST, X[:2], X[:0])
