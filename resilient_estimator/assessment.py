@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from sklearn.base import is_classifier
-from sklearn.utils import Bunch, check_consistent_length
+from sklearn.metrics import r2_score
+from sklearn.utils import Bunch
 
 from resilient_estimator.drift import (
     ABSENT,
@@ -332,13 +332,11 @@ def flags_surged(
     return bool(excess >= 0.04 and tail < 0.01)
 
 
-def realised_performance(model: Any, X: Any, y: Any) -> Performance:
-    """Score a fitted model on labelled rows: accuracy, or R squared of a regressor."""
-    check_consistent_length(X, y)
-    check_no_missing(y)
-    if not is_classifier(model):
-        return Performance("R2", model.score(X, y), np.nan, np.nan, len(y))
-    correct = np.asarray(model.predict(X)) == np.asarray(y)
+def measure_performance(y: Any, predictions: Any, *, classify: bool) -> Performance:
+    """Return the accuracy of labels, or the R squared of numbers."""
+    if not classify:
+        return Performance("R2", r2_score(y, predictions), np.nan, np.nan, len(y))
+    correct = np.asarray(predictions) == np.asarray(y)
     return accuracy_interval(correct.reshape(len(correct), -1).all(axis=1))
 
 

@@ -171,5 +171,5 @@ def test_html_is_a_table_and_escapes_names():
 
 def test_both_keywords_at_once_are_refused(model):
     """One is asked for: the assessment holds the flags."""
-    with pytest.raises(ValueError, match="Ask for one of"):
+    with pytest.raises(ValueError, match="Only one of"):
         model.predict(people(5, 1), return_flags=True, return_assessment=True)

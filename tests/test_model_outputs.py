@@ -69,7 +69,11 @@ def test_the_reference_is_out_of_fold():
     """Its scores are those of cross-validation, not of the model on its own rows."""
     model = fitted(target=BINARY)
     scores = cross_val_predict(
-        LogisticRegression(), X[TRAIN], BINARY[TRAIN], method="predict_proba"
+        LogisticRegression(),
+        X[TRAIN],
+        BINARY[TRAIN],
+        cv=KFold(5),
+        method="predict_proba",
     )[:, 1]
     table = Table(None, (600, 1), columns=[scores])
     cells = model.reference_.layout.outputs[0]

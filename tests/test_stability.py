@@ -44,7 +44,7 @@ from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.stability import Perturbation, Stability, StabilityScorer
 from resilient_estimator.stability._row_stability import (
     RowScores,
-    decides_by_proba,
+    follows_probabilities,
     spread_out,
 )
 from resilient_estimator.tabular._assign import replace_columns
@@ -229,8 +229,8 @@ def test_law_2_a_row_has_the_same_stability_beside_any_others(model):
 @given(st.integers(0, 59), st.integers(0, 2**63))
 def test_law_2_for_any_row_and_seed(model, row, seed):
     frame = mixed_frame(60, seed=1)
-    one = model.score_stability(frame.iloc[[row]], n_copies=3, seed=seed)
-    twice = model.score_stability(frame.iloc[[row, row]], n_copies=3, seed=seed)
+    one = model.score_stability(frame.iloc[[row]], n_copies=3, random_state=seed)
+    twice = model.score_stability(frame.iloc[[row, row]], n_copies=3, random_state=seed)
     assert one[0] == twice[0] == twice[1]
 
 
@@ -319,8 +319,8 @@ def test_the_threshold_of_a_recalibrated_model_decides():
 
 def test_models_that_do_not_follow_their_probabilities_are_asked_for_labels():
     tuned = FixedThresholdClassifier(LogisticRegression(), threshold=0.9).fit(X, Y)
-    assert decides_by_proba(LogisticRegression().fit(X, Y), X)
-    assert not decides_by_proba(tuned, X)
+    assert follows_probabilities(LogisticRegression().fit(X, Y), X)
+    assert not follows_probabilities(tuned, X)
     near = np.abs(tuned.predict_proba(X)[:, 1] - 0.9) < 0.02
     scores = StabilityScorer(tuned).fit(X).score_samples(X)
     assert scores[near].mean() < 0.8

@@ -17,6 +17,7 @@ from resilient_estimator._validation import (
 from resilient_estimator.detectors._multiple_testing import Findings, Rules, judge
 from resilient_estimator.drift import Drift
 from resilient_estimator.exceptions import is_number
+from resilient_estimator.protocols import Detector
 from resilient_estimator.reference import Profile, Reference
 
 
@@ -33,13 +34,15 @@ class CountDetector(BaseEstimator):
     reference_: Reference
     _prepared: Any
 
-    def fit_reference(self, reference: Reference) -> Self:
+    def fit_reference(self, reference: Reference, X: Any = None, y: Any = None) -> Self:  # noqa: ARG002
         """Use counts that were made already.
 
         Parameters
         ----------
         reference : Reference
             Layout and profile of the training rows.
+        X, y : ignored
+            The rows, for detectors that need more than counts.
 
         Returns
         -------
@@ -51,13 +54,15 @@ class CountDetector(BaseEstimator):
         self._prepared = None
         return self
 
-    def compare(self, X: Any) -> Drift:
+    def compare(self, X: Any, *, profile: Profile | None = None) -> Drift:
         """Compare a batch with the training rows.
 
         Parameters
         ----------
         X : array-like, sparse matrix, data frame or Profile
-            The batch, or the counts of it.
+            The batch, or its counts.
+        profile : Profile, default=None
+            Counts of the batch, where they were made already.
 
         Returns
         -------
@@ -72,7 +77,8 @@ class CountDetector(BaseEstimator):
         """
         if not hasattr(self, "reference_"):  # far cheaper than the check itself
             check_is_fitted(self)
-        profile = X if isinstance(X, Profile) else self._profile(X)
+        if profile is None:
+            profile = X if isinstance(X, Profile) else self._profile(X)
         families = self.find(profile)
         n_reference = self.reference_.profile.n_samples
         weights = [1.0] * len(families)
@@ -124,3 +130,17 @@ class CountDetector(BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
         return {key: value for key, value in state.items() if key != "_prepared"}
+
+
+def fit_detector(detector: Any, reference: Reference, X: Any, y: Any) -> Detector:
+    """Fit a detector to the reference where it works from counts, else to the rows."""
+    if hasattr(detector, "fit_reference"):
+        return detector.fit_reference(reference, X, y)  # type: ignore[no-any-return]
+    return detector.fit(X, y)  # type: ignore[no-any-return]
+
+
+def compare_batch(detector: Any, X: Any, profile: Profile) -> Drift:
+    """Compare a batch by its counts where the detector works from them."""
+    if hasattr(detector, "fit_reference"):
+        return detector.compare(X, profile=profile)  # type: ignore[no-any-return]
+    return detector.compare(X)  # type: ignore[no-any-return]

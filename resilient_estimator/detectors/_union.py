@@ -15,7 +15,7 @@ from resilient_estimator._validation import (
     check_argument,
     parameter_error,
 )
-from resilient_estimator.detectors._base import CountDetector
+from resilient_estimator.detectors._base import compare_batch, fit_detector
 from resilient_estimator.detectors._dependence_drift import DependenceDrift
 from resilient_estimator.detectors._feature_drift import FeatureDrift
 from resilient_estimator.detectors._flag_drift import FlagDrift
@@ -141,12 +141,7 @@ class DetectorUnion(ListComposition):
         """
         self._check_parameters()
         detectors = [clone(each, safe=False) for each in self._chosen()]
-        self.detectors_ = [
-            each.fit_reference(reference)
-            if isinstance(each, CountDetector)
-            else each.fit(X, y)
-            for each in detectors
-        ]
+        self.detectors_ = [fit_detector(each, reference, X, y) for each in detectors]
         self.reference_ = reference
         return self
 
@@ -180,7 +175,8 @@ class DetectorUnion(ListComposition):
         return judge(families, shares, self._rules(), n_reference, profile.n_samples)
 
     def _rules(self) -> Rules:
-        limits = [d.rules for d in self.detectors_ if isinstance(d, CountDetector)]
+        members: list[Any] = [d for d in self.detectors_ if hasattr(d, "find")]
+        limits = [member.rules for member in members]
         least = min((each.min_severity for each in limits), default=0.04)
         most = max((each.max_severity for each in limits), default=0.20)
         return Rules(self.alpha, least, most)
@@ -209,15 +205,15 @@ class DetectorUnion(ListComposition):
 
 
 def _find(detector: Any, X: Any, profile: Profile) -> list[Findings]:
-    """Return the findings of a detector; those of a third party come as a family."""
-    if isinstance(detector, CountDetector):
-        return detector.find(profile)
-    if isinstance(X, Profile):
+    """Return what a detector finds: its families of tests, or its drift as one."""
+    if hasattr(detector, "find"):
+        return detector.find(profile)  # type: ignore[no-any-return]
+    if not hasattr(detector, "fit_reference") and isinstance(X, Profile):
         raise TypeError(
             f"{type(detector).__name__} does not work from counts: give 'compare' the "
             "rows, not their profile."
         )
-    return [_as_findings(detector.compare(X))]
+    return [_as_findings(compare_batch(detector, X, profile))]
 
 
 def _as_findings(drift: Drift) -> Findings:

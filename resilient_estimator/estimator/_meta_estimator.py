@@ -173,7 +173,7 @@ class MetaEstimator(MetaEstimatorMixin, BaseEstimator):
         if saved != __version__:
             warnings.warn(
                 f"This model was saved by resilient_estimator {saved}; this is "
-                f"{__version__}. Its answers may differ.",
+                f"{__version__}. Predictions may differ.",
                 InconsistentVersionWarning,
                 stacklevel=2,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from resilient_estimator.protocols import Guard
 from resilient_estimator.tabular._table import (
     Table,
     column_names,
+    container_of,
     count_rows,
     read_table,
 )
@@ -61,6 +62,8 @@ class OutlierGuard(BaseEstimator):
     array([False,  True])
     """
 
+    takes_table: ClassVar[bool] = True
+
     def __init__(self, detector: Any) -> None:
         self.detector = detector
 
@@ -88,7 +91,7 @@ class OutlierGuard(BaseEstimator):
             expected = "an outlier detector"
             raise parameter_error(self, "detector", expected, self.detector)
         detector = clone(self.detector)
-        detector.fit(X)
+        detector.fit(container_of(X))
         if not hasattr(detector, "predict"):
             expected = (
                 "an outlier detector that judges new rows "
@@ -120,7 +123,7 @@ class OutlierGuard(BaseEstimator):
         """
         check_is_fitted(self)
         try:
-            return {"outlier": self.detector_.predict(X) == -1}
+            return {"outlier": self.detector_.predict(container_of(X)) == -1}
         except UNREADABLE:
             return {"outlier": self._judge_readable_rows(X)}
 
@@ -131,7 +134,7 @@ class OutlierGuard(BaseEstimator):
         places = table.positions(self.feature_names_, named=named) if table else [None]
         if table is None or None in places:  # the wrapped estimator complains
             return np.zeros(count_rows(X), dtype=bool)
-        (X,) = indexable(X)
+        (X,) = indexable(container_of(X))
         if named and table.names not in (None, self.feature_names_):
             X = _safe_indexing(X, self.feature_names_, axis=1)
         readable = np.ones(table.shape[0], dtype=bool)

@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
 from resilient_estimator._typing import Floats
-from resilient_estimator.tabular._assign import repeat
 from resilient_estimator.tabular._embedding import Embedding, numbers
 from resilient_estimator.tabular._table import MISSING, Table, read_table
 
@@ -46,9 +44,8 @@ def read_sample(X: Any) -> Table | None:
         return None
     n_samples, n_features = table.shape
     n_chosen = max(min(MAX_REFERENCE, MAX_CELLS // max(n_features, 1)), 2)
-    rows = repeat(X, np.random.default_rng(0).permutation(n_samples)[:n_chosen])
-    is_sparse = bool(sparse.issparse(rows))
-    return read_table(rows.toarray() if is_sparse else rows)
+    sample = table.take(np.random.default_rng(0).permutation(n_samples)[:n_chosen])
+    return read_table(sample.matrix.toarray()) if sample.is_sparse else sample
 
 
 def near_pairs(table: Table, n_neighbors: int) -> Pairs:

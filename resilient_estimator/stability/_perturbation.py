@@ -30,6 +30,7 @@ from resilient_estimator.tabular._table import (
     MISSING,
     Table,
     column_names,
+    container_of,
     label_text,
     read_table,
 )
@@ -182,7 +183,9 @@ class Perturbation:
         table = read_table(X)
         if table is None:
             raise ValueError(f"Expected a table of rows. Got {type(X).__name__}.")
-        repeated = repeat(X, np.repeat(np.arange(table.shape[0]), 1 + n_copies))
+        repeated = repeat(
+            container_of(X), np.repeat(np.arange(table.shape[0]), 1 + n_copies)
+        )
         if not n_copies:
             return repeated
         limits = constraints or Constraints.none(len(self.names))
