@@ -39,6 +39,7 @@ from subjects import mixed_pipeline
 
 from resilient_estimator import NoReferenceWarning, ResilientEstimator
 from resilient_estimator._progress import Progress
+from resilient_estimator.estimator._batch import Batch
 from resilient_estimator.reference import Reference
 from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.stability import Perturbation, Stability, StabilityScorer
@@ -161,8 +162,8 @@ def test_constraints_hold():
         frame,
         n_copies=20,
         immutable=["colour"],
-        bounds={"age": (None, 50)},
-        monotone={0: 1},
+        limits={"age": (None, 50)},
+        monotonic_cst={0: 1},
     )
     copies = {name: asked[0][name].to_numpy().reshape(-1, 21) for name in frame}
     assert (copies["colour"] == copies["colour"][:, :1]).all()
@@ -174,14 +175,26 @@ def test_constraints_hold():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_copies": 0}, r"The 'n_copies' parameter .* must be an int >= 1. Got 0"),
-        ({"size": 0.0}, r"The 'size' parameter .* finite float > 0. Got 0.0"),
+        (
+            {"n_copies": 0},
+            r"The 'n_copies' .* an int in the range .1, inf.. Got 0",
+        ),
+        (
+            {"size": 0.0},
+            r"The 'size' .* a float in the range .0, inf.. Got 0.0",
+        ),
         ({"immutable": ["b"]}, r"The 'immutable' parameter .* column 'b', which X"),
         ({"immutable": [0, 1]}, r"The 'immutable' parameter .* nothing is left"),
-        ({"monotone": {0: 2}}, r"The 'monotone' parameter .* 1 or -1 for 0. Got 2"),
-        ({"bounds": {0: 3}}, r"The 'bounds' parameter .* a pair .* for 0. Got 3"),
-        ({"bounds": {0: (2, 1)}}, r"The 'bounds' parameter .* lower <= upper"),
-        ({"tolerance": -1}, r"The 'tolerance' parameter .* float >= 0. Got -1"),
+        (
+            {"monotonic_cst": {0: 2}},
+            r"The 'monoton.*' parameter .* for 0. Got 2",
+        ),
+        ({"limits": {0: 3}}, r"The 'bounds' parameter .* a pair .* for 0. Got 3"),
+        ({"limits": {0: (2, 1)}}, r"The 'bounds' parameter .* lower <= upper"),
+        (
+            {"tolerance": -1},
+            r"'tolerance' .* a float in the range .0, inf.. Got -1",
+        ),
     ],
 )
 def test_bad_options_are_named(options, message):
@@ -347,7 +360,7 @@ def test_regressors_are_measured_in_units_of_their_out_of_fold_residuals():
     assert np.abs(got - expected).mean() < 0.01  # the residuals' scale is from counts
     assert fitted.score_stability(rows, tolerance=5).mean() > got.mean()
     alone = StabilityScorer(fitted.estimator_).fit(rows, target)
-    assert alone.tolerance_[0] == pytest.approx(spread, rel=0.1)
+    assert alone.residual_scales_[0] == pytest.approx(spread, rel=0.1)
 
 
 def residual_scale_by_hand(rows, target):
@@ -359,7 +372,7 @@ def residual_scale_by_hand(rows, target):
 def test_a_regressor_without_residuals_says_what_it_needs():
     rows, target = load_diabetes(return_X_y=True)
     fitted = ResilientEstimator(LinearRegression(), cv=None).fit(rows, target)
-    with pytest.raises(ValueError, match=r"out-of-fold residuals.* another 'cv'"):
+    with pytest.raises(ValueError, match=r"out-of-fold residuals.* cv=None; refit"):
         fitted.score_stability(rows)
     with pytest.raises(ValueError, match=r"needs y for a regressor"):
         StabilityScorer(fitted).fit(rows)
@@ -512,7 +525,8 @@ def test_unstable_and_uncertain_rows_are_told_apart():
     fitted = ResilientEstimator(
         LogisticRegression(), fallback="prior", min_stability=0.8, min_confidence=0.7
     ).fit(X, Y)
-    proba, flags = fitted._answer("predict_proba", X, want_flags=True)
+    batch = Batch(fitted, X)
+    proba, flags = batch.answer("predict_proba"), batch.flags
     np.testing.assert_array_equal(
         flags.uncertain, fitted.estimator_.predict_proba(X).max(axis=1) < 0.7
     )
@@ -700,13 +714,13 @@ def test_a_target_that_is_a_column_has_one_tolerance():
     neighbours = DecisionTreeRegressor(max_depth=3, random_state=0).fit(rows, target)
     flat = StabilityScorer(neighbours).fit(rows, target)
     column = StabilityScorer(neighbours).fit(rows, target[:, np.newaxis])
-    np.testing.assert_array_equal(flat.tolerance_, column.tolerance_)
+    np.testing.assert_array_equal(flat.residual_scales_, column.residual_scales_)
 
 
 def test_what_cannot_be_scored_is_said_by_fit():
     rows, target = load_diabetes(return_X_y=True)
     numbers = ResilientEstimator(LinearRegression(), cv=None, min_stability=0.5)
-    with pytest.raises(ValueError, match=r"out-of-fold residuals.* another 'cv'"):
+    with pytest.raises(ValueError, match=r"out-of-fold residuals.* cv=None; refit"):
         numbers.fit(rows, target)
     pipeline = make_pipeline(CountVectorizer(), LogisticRegression())
     texts = ResilientEstimator(pipeline, guard=None, detector=None, min_stability=0.5)
@@ -716,7 +730,9 @@ def test_what_cannot_be_scored_is_said_by_fit():
     texts.set_params(min_stability=None).fit(words, liked)
     with pytest.raises(ValueError, match=r"Expected a table of rows. Got list"):
         texts.score_stability(words)
-    with pytest.raises(ValueError, match=r"'n_neighbors' .* an int >= 1. Got 0"):
+    with pytest.raises(
+        ValueError, match=r"'n_neighbors' .* an int in the range .1, inf.. Got 0"
+    ):
         StabilityScorer(LogisticRegression(), n_neighbors=0).fit(X, Y)
 
 
@@ -760,7 +776,7 @@ def test_a_slow_model_says_how_long_it_takes(
     monkeypatch, caplog, per_row, n_samples, n_lines
 ):
     clock = Clock()
-    monkeypatch.setattr("resilient_estimator.stability._progress.monotonic", clock)
+    monkeypatch.setattr("resilient_estimator._progress.monotonic", clock)
     fitted = ResilientEstimator(LogisticRegression(), cv=None).fit(X, Y)
     ask = fitted.estimator_.predict_proba
 
@@ -785,7 +801,7 @@ def test_a_slow_model_says_how_long_it_takes(
 
 def test_progress_is_told_every_ten_seconds_until_little_remains(monkeypatch, caplog):
     clock = Clock()
-    monkeypatch.setattr("resilient_estimator.stability._progress.monotonic", clock)
+    monkeypatch.setattr("resilient_estimator._progress.monotonic", clock)
     progress = Progress("work", total=100, unit="steps")
     for done in range(1, 101):
         clock.now = float(done)
@@ -794,7 +810,7 @@ def test_progress_is_told_every_ten_seconds_until_little_remains(monkeypatch, ca
     assert told == ["1", "11", "21", "31", "41", "51", "61", "71", "81"]
 
 
-@pytest.mark.parametrize("name", ["bounds", "monotone"])
+@pytest.mark.parametrize("name", ["limits", "monotonic_cst"])
 def test_constraints_that_are_no_dict_are_named(name):
     model = ResilientEstimator(LogisticRegression(), cv=None).fit(X, Y)
     with pytest.raises(TypeError, match=rf"'{name}' parameter .* a dict from columns"):

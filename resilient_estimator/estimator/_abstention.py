@@ -25,8 +25,8 @@ def abstention_reasons(
     min_confidence: float | None, min_stability: float | None
 ) -> tuple[str, ...]:
     """Return the reasons for which rows may be flagged besides those of the guard."""
-    limits = {"uncertain": min_confidence, "unstable": min_stability}
-    return tuple(reason for reason, limit in limits.items() if limit is not None)
+    uncertain = () if min_confidence is None else ("uncertain",)
+    return uncertain if min_stability is None else (*uncertain, "unstable")
 
 
 def is_uncertain(proba: Any, min_confidence: float) -> Mask:

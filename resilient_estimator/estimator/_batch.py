@@ -70,6 +70,7 @@ class Batch:
         self._model = model
         self._X = X
         self._lenient = lenient
+        self._reasons = abstention_reasons(model.min_confidence, model.min_stability)
         self._everywhere: dict[str, Any] = {}
         self._unguarded: dict[str, Any] = {}
 
@@ -83,18 +84,12 @@ class Batch:
         """The rows as a Table, None where they are none."""
         return self.rows if isinstance(self.rows, Table) else None
 
-    @cached_property
+    @property
     def n_samples(self) -> int:
         """Number of rows."""
         return count_rows(self._X)
 
     # What the guard finds.
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether it is plain, without a look at each row, that none is flagged."""
-        guard = self._model.guard_
-        return not self._reasons and (guard is None or is_clear(guard, self.rows))
 
     @cached_property
     def guard_flags(self) -> Mapping[str, Mask]:
@@ -163,10 +158,6 @@ class Batch:
 
     # Who answers which row.
 
-    @property
-    def _reasons(self) -> tuple[str, ...]:
-        return abstention_reasons(self._model.min_confidence, self._model.min_stability)
-
     @cached_property
     def abstentions(self) -> dict[str, Mask]:
         """Rows without a guard's flag on which the estimator had better abstain."""
@@ -191,6 +182,14 @@ class Batch:
             return np.zeros(self.n_samples, dtype=bool)
         return self.guarded | union(self.abstentions, self.n_samples)
 
+    @property
+    def _is_clear(self) -> bool:
+        """Whether no row is deferred, if that is plain without a look at each row."""
+        if "deferred" in vars(self):
+            return not self.deferred.any()
+        guard = self._model.guard_
+        return not self._reasons and (guard is None or is_clear(guard, self.rows))
+
     @cached_property
     def flags(self) -> Bunch:
         """One mask per reason, and `fallback`: the rows that the fallback answers."""
@@ -199,7 +198,7 @@ class Batch:
     def answer(self, method: str) -> Any:
         """Return the answers of a method, each row from the part responsible for it."""
         model = self._model
-        if model.fallback_ is None or self.is_clear or not self.deferred.any():
+        if model.fallback_ is None or self._is_clear or not self.deferred.any():
             return self.everywhere(method)
         answered = None
         if not self.deferred.all():

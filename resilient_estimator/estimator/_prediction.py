@@ -58,10 +58,11 @@ class PredictionMixin(MetaEstimator):
         if plain and self.fallback_ is None and self.threshold_ is None:
             return self.estimator_.predict(X)
         batch = Batch(self, X)
+        if plain:
+            return batch.predict()
+        flags = batch.flags  # first: nothing is then inspected twice
         predictions = batch.predict()
-        if return_assessment:
-            return predictions, batch.assess()
-        return (predictions, batch.flags) if return_flags else predictions
+        return predictions, flags if return_flags else batch.assess()
 
     @every_part_has("predict_proba")
     def predict_proba(self, X: Any) -> Any:
