@@ -365,8 +365,8 @@ class ResilientEstimator(AnsweringEstimator):
             size=size,
             seed=seed,
             immutable=immutable,
-            bounds=bounds,
-            monotone=monotone,
+            limits=bounds,
+            monotonic_cst=monotone,
         )
         return score_answered(self, X, moves, tolerance)
 
@@ -397,7 +397,7 @@ class ResilientEstimator(AnsweringEstimator):
         scoring: Any = "balanced_accuracy",
         cost: Any = None,
         threshold: float | None = None,
-        confidence: float = 0.95,
+        confidence_level: float = 0.95,
     ) -> ResilientEstimator:
         """Return another model that decides at the threshold which fits fresh labels.
 
@@ -418,8 +418,8 @@ class ResilientEstimator(AnsweringEstimator):
             `scoring`. The positive class is ``classes_[1]``.
         threshold : float, default=None
             Threshold in [0, 1] to use as it is, instead of labels.
-        confidence : float, default=0.95
-            Coverage of the interval of the gain.
+        confidence_level : float, default=0.95
+            Confidence level of the interval of the gain.
 
         Returns
         -------
@@ -456,9 +456,16 @@ class ResilientEstimator(AnsweringEstimator):
         elif threshold is not None:
             raise ValueError("Give either labelled rows or a threshold, not both.")
         else:
-            check_argument(self, "confidence", confidence, PROPORTION)
+            check_argument(self, "confidence_level", confidence_level, PROPORTION)
             other.recalibration_ = recalibrate_threshold(
-                self, X, y, scoring=scoring, cost=cost, confidence=confidence
+                y,
+                self.predict_proba(X)[:, 1],
+                classes=self.classes_,
+                predicted_positive=self.predict(X) == self.classes_[1],
+                old_threshold=0.5 if self.threshold_ is None else self.threshold_,
+                scoring=scoring,
+                cost=cost,
+                confidence_level=confidence_level,
             )
             other.threshold_ = other.recalibration_.threshold
         return other
