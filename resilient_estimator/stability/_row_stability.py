@@ -14,7 +14,7 @@ from resilient_estimator._progress import Progress
 from resilient_estimator._typing import Floats
 from resilient_estimator._validation import parameter_error
 from resilient_estimator.exceptions import is_count, is_number
-from resilient_estimator.stability._constraints import Constraints
+from resilient_estimator.stability._constraints import PerturbationConstraints
 from resilient_estimator.stability._perturbation import Perturbation
 from resilient_estimator.tabular._assign import repeat
 from resilient_estimator.tabular._table import count_rows
@@ -62,7 +62,7 @@ class Moves(NamedTuple):
     n_copies: int
     size: float
     seed: int
-    constraints: Constraints
+    constraints: PerturbationConstraints
 
 
 def read_moves(
@@ -87,7 +87,7 @@ def read_moves(
         raise parameter_error(owner, "size", "a finite float > 0", size)
     if not isinstance(seed, Integral):
         raise parameter_error(owner, "seed", "an int", seed)
-    read = Constraints.read(names, owner=owner, **constraints)
+    read = PerturbationConstraints.read(names, owner=owner, **constraints)
     return Moves(int(n_copies), float(size), int(seed), read)
 
 
@@ -174,7 +174,7 @@ def score_rows(
             X if len(rows) == n_samples else repeat(X, rows),
             n_copies=moves.n_copies,
             size=moves.size,
-            seed=moves.seed,
+            random_state=moves.seed,
             constraints=moves.constraints,
         )
         found = _agreement(ask(moved), len(rows), tolerance)

@@ -196,8 +196,8 @@ class StabilityScorer(BaseEstimator):
             size=self.size,
             seed=self.seed,
             immutable=self.immutable,
-            bounds=self.bounds,
-            monotone=self.monotone,
+            limits=self.bounds,
+            monotonic_cst=self.monotone,
         )
 
     def _residual_scales(self, model: Any, X: Any, y: Any) -> NDArray[np.float64]:
