@@ -46,8 +46,8 @@ class Stability:
     >>> from resilient_estimator.stability import Stability
     >>> stays = np.array([1.0, 0.9, 1.0, 0.5] * 25)
     >>> stability = Stability.of(RowScores(stability=stays, stays=stays), n_copies=10)
-    >>> stability.value, round(stability.lower, 3), round(stability.upper, 3)
-    (0.85, 0.805, 0.886)
+    >>> print(f"{stability.value:.2f} [{stability.lower:.3f}, {stability.upper:.3f}]")
+    0.85 [0.805, 0.886]
     """
 
     value: float
