@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from resilient_estimator._demo._insurance import insurance_stream
 from resilient_estimator._demo._stream import DemoError, Stream
@@ -73,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     version = f"resilient_estimator {__version__}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(title="commands", metavar="command", required=True)
+    _add_demo(commands)
+    return parser
+
+
+def _add_demo(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
         help="walk a model forward through the time after its training",
@@ -92,7 +98,6 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("--target", metavar="COLUMN", help=text)
     text = "column to sort by, not used for prediction (default: order of the file)"
     table.add_argument("--time", metavar="COLUMN", help=text)
-    return parser
 
 
 def _months(text: str) -> int:

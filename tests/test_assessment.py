@@ -16,8 +16,8 @@ from resilient_estimator.assessment import Assessment, accuracy_interval, flags_
 from resilient_estimator.drift import Drift
 
 
-def people(n_samples, seed, *, older=0.0, n_broken=0):
-    rng = np.random.default_rng(seed)
+def people(n_samples, random_state, *, older=0.0, n_broken=0):
+    rng = np.random.default_rng(random_state)
     X = pd.DataFrame(
         {
             "age": rng.normal(40 + older, 10, n_samples),

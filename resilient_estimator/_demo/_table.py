@@ -43,20 +43,10 @@ def table_stream(path: str, target: str, time: str | None) -> Stream:
     DemoError
         If the file cannot be used.
     """
-    table = read_file(path)
-    for column in filter(None, (target, time)):
-        check_column(table, column, path)
-    if target == time:
-        raise DemoError("--target and --time are the same column")
     notes: list[str] = []
-    table, times = sort_by_time(table, time, notes)
-    table, times = drop_unlabelled(table, times, target, notes)
-    if len(table) < MIN_ROWS:
-        raise DemoError(
-            f"{path} has {len(table):,} usable rows; at least {MIN_ROWS} are needed"
-        )
+    table, times = read_rows(path, target, time, notes)
     y, classify = read_target(table[target], target)
-    edges = cut(len(table), None if times is None else times.to_numpy())
+    edges = window_edges(len(table), None if times is None else times.to_numpy())
     table = table.drop(columns=[target, *filter(None, [time])])
     X = read_features(table, edges[0], notes)
     kind = "classification" if classify else "regression"
@@ -75,6 +65,24 @@ def table_stream(path: str, target: str, time: str | None) -> Stream:
         unit="window",
         notes=notes,
     )
+
+
+def read_rows(
+    path: str, target: str, time: str | None, notes: list[str]
+) -> tuple[Any, Any]:
+    """Return the rows that have a target, sorted by time, and their times."""
+    table = read_file(path)
+    for column in filter(None, (target, time)):
+        check_column(table, column, path)
+    if target == time:
+        raise DemoError("--target and --time are the same column")
+    table, times = sort_by_time(table, time, notes)
+    table, times = drop_unlabelled(table, times, target, notes)
+    if len(table) < MIN_ROWS:
+        raise DemoError(
+            f"{path} has {len(table):,} usable rows; at least {MIN_ROWS} are needed"
+        )
+    return table, times
 
 
 def table_model(*, classify: bool) -> ResilientEstimator:
@@ -226,7 +234,7 @@ def _obstacle(column: Any, n_training: int) -> str:
     return ""
 
 
-def cut(n_samples: int, times: NDArray[Any] | None) -> list[int]:
+def window_edges(n_samples: int, times: NDArray[Any] | None) -> list[int]:
     """Return the edges of the windows that follow the first third of the rows.
 
     Rows with the same time stay together.

@@ -129,8 +129,8 @@ class Perturbation:
             found.is_whole[block] = is_whole
         for i, kind in enumerate(kinds):
             if kind == "category":
-                learnt = learn_labels(table, i, pairs, min_count)
-                found.rates[i], found.exchanges[i] = learnt
+                rate, exchange = learn_labels(table, i, pairs, min_count)
+                found.rates[i], found.exchanges[i] = rate, exchange
         return found
 
     @classmethod
