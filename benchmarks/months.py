@@ -167,7 +167,7 @@ def print_chunk(
     drift, realised = assessment.drift, assessment.performance
     columns = drifted(assessment, "features")
     outputs = drifted(assessment, "outputs")
-    dropped = realised.high <= accuracy - MATERIAL
+    dropped = realised.upper <= accuracy - MATERIAL
     worst = f"{drift.worst} {drift.severity:.2f}"
     change = realised.value - accuracy
     line = f"{years:9}  {len(columns):7}  {worst:9}  {yes(outputs):7}  "

@@ -236,8 +236,8 @@ def print_intervals(n_reps: int = 2000) -> None:
                         Stability.of(RowScores(rows, rows), n_copies=n_copies)
                         for rows in samples
                     ]
-                    hit = np.mean([s.low <= pool.mean() <= s.high for s in drawn])
-                    width = np.mean([s.high - s.low for s in drawn])
+                    hit = np.mean([s.lower <= pool.mean() <= s.upper for s in drawn])
+                    width = np.mean([s.upper - s.lower for s in drawn])
                     covered.append(hit)
                     print(
                         f"{name:12} {label:18} {n:5} {n_copies:6} {hit:8.3f}"

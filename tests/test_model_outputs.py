@@ -383,7 +383,7 @@ def test_an_estimator_that_fails_takes_no_verdict_away():
     assert set(outputs_of(assessment.drift).values()) == {"too few rows to say"}
     assert len(assessment.drift.of("features")) == 6
     assert any(
-        "answers could not be compared: ValueError" in reason
+        "predictions could not be compared: ValueError" in reason
         for reason in assessment.reasons
     )
 
@@ -400,10 +400,10 @@ def test_columns_are_told_first_that_drift_and_are_used():
     assert 0.005 < little < 0.1
     assert idle < 0.005
     batch = rows[:500] + np.array([0.3, 0.6, 1.5])
-    told = [r for r in model.assess(batch).reasons if "of what the model uses" in r]
+    told = [r for r in model.assess(batch).reasons if "feature importance" in r]
     assert [text.split()[0] for text in told] == ["used", "little", "idle"]
     frame = model.assess(batch).to_frame()
-    np.testing.assert_allclose(frame["used"].dropna().max(), used)
+    np.testing.assert_allclose(frame["importance"].dropna().max(), used)
 
 
 def test_without_importance_columns_are_told_by_severity():

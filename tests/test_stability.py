@@ -1,4 +1,4 @@
-"""How stable answers are when rows move a little."""
+"""Predictions are stable if they stay the same for slightly perturbed rows."""
 
 import pickle
 import tracemalloc
@@ -43,6 +43,8 @@ from resilient_estimator.estimator._batch import Batch
 from resilient_estimator.reference import Reference
 from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.stability import Perturbation, Stability, StabilityScorer
+from resilient_estimator.stability._constraints import PerturbationConstraints
+from resilient_estimator.stability._row_noise import RowNoise
 from resilient_estimator.stability._row_stability import (
     RowScores,
     follows_probabilities,
@@ -50,7 +52,6 @@ from resilient_estimator.stability._row_stability import (
 )
 from resilient_estimator.tabular._assign import replace_columns
 from resilient_estimator.tabular._embedding import Embedding
-from resilient_estimator.tabular._row_hash import RowNoise
 from resilient_estimator.tabular._table import read_table
 
 X, Y = make_moons(600, noise=0.3, random_state=0)
@@ -71,17 +72,17 @@ def mixed_frame(n_samples=400, seed=0):
 
 
 def moved(frame, n_copies=200, **options):
-    """Return the copies of each row, without the rows themselves."""
+    """Return the perturbed copies of each row, without the row itself."""
     perturbation = Perturbation.learn(frame)
     copies = perturbation.move(frame, n_copies=n_copies, **options)
     first = np.arange(len(copies)) % (1 + n_copies) == 0
     return copies.iloc[~first] if hasattr(copies, "iloc") else copies[~first]
 
 
-# ------------------------------------------------------------------ moving rows
+# ------------------------------------------------------------------ perturbed rows
 
 
-def test_each_row_comes_first_and_unmoved():
+def test_each_row_comes_first_and_unchanged():
     frame = mixed_frame(30)
     copies = Perturbation.learn(frame).move(frame, n_copies=4)
     pd.testing.assert_frame_equal(
@@ -89,14 +90,14 @@ def test_each_row_comes_first_and_unmoved():
     )
 
 
-def test_numbers_move_as_far_as_near_neighbours_lie_apart():
+def test_numbers_move_by_differences_between_near_neighbours():
     """A move has the distribution of the differences to five near neighbours."""
     points = np.random.default_rng(0).normal(size=(500, 2)) * [1, 100]
     z = (points - points.mean(axis=0)) / points.std(axis=0)
     near = np.argsort(cdist(z, z), axis=1)[:, 1:6]
     apart = np.abs(points[:, np.newaxis] - points[near])
     step = moved(points).reshape(500, 200, 2) - points[:, np.newaxis]
-    middle = np.abs(z).max(axis=1) < 1  # far from the ends, where moves are reflected
+    middle = np.abs(z).max(axis=1) < 1  # not near limits, where moves are reflected
     for j in range(2):
         for level in (0.25, 0.5, 0.9):
             found = np.quantile(np.abs(step[middle, :, j]), level)
@@ -105,7 +106,7 @@ def test_numbers_move_as_far_as_near_neighbours_lie_apart():
 
 
 def test_whole_numbers_stay_whole_and_keep_their_mean():
-    """Rounding at random loses no small move, as plain rounding would."""
+    """Unlike plain rounding, random rounding does not lose small moves."""
     frame = mixed_frame()
     copies = moved(frame)
     assert copies["age"].dtype == frame["age"].dtype
@@ -117,7 +118,7 @@ def test_whole_numbers_stay_whole_and_keep_their_mean():
 
 
 def test_labels_are_exchanged_as_often_as_neighbours_differ():
-    """Colours go with the amount here; shapes are all mixed up, but for a tenth."""
+    """Neighbours rarely differ in colour here, and often in shape."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(600, 5)) * 4, columns=list("abcde"))
     frame["colour"] = np.where(frame["a"] > 0, "red", "blue")
@@ -130,7 +131,7 @@ def test_labels_are_exchanged_as_often_as_neighbours_differ():
         assert rate == pytest.approx(rates[name], abs=0.01)
 
 
-def test_what_is_missing_stays_missing_and_constants_stay():
+def test_missing_values_stay_missing_and_constants_constant():
     frame = mixed_frame().astype({"colour": object})
     frame.loc[frame.index[:50], ["amount", "colour"]] = [np.nan, None]
     copies = moved(frame, n_copies=3)
@@ -140,15 +141,15 @@ def test_what_is_missing_stays_missing_and_constants_stay():
         assert (missing == frame[name].isna().to_numpy()[:, np.newaxis]).all()
 
 
-def test_moves_stay_within_the_usual_range_unless_the_row_is_outside():
+def test_moves_stay_within_the_usual_range_unless_the_row_is_beyond():
     points = np.random.default_rng(0).uniform(size=(1000, 1))
     perturbation = Perturbation.learn(points)
-    low, high = perturbation.usual[0]
-    rows = np.array([[low], [high], [5.0]])
+    lower, upper = perturbation.usual_range[0]
+    rows = np.array([[lower], [upper], [5.0]])
     copies = perturbation.move(rows, n_copies=100, size=30).reshape(3, 101)
-    assert copies[:2].min() >= low
-    assert copies[:2].max() <= high
-    assert copies[2].min() > high
+    assert copies[:2].min() >= lower
+    assert copies[:2].max() <= upper
+    assert copies[2].min() > upper
 
 
 def test_constraints_hold():
@@ -184,17 +185,17 @@ def test_constraints_hold():
             r"The 'size' .* a float in the range .0, inf.. Got 0.0",
         ),
         ({"immutable": ["b"]}, r"The 'immutable' parameter .* column 'b', which X"),
-        ({"immutable": [0, 1]}, r"The 'immutable' parameter .* nothing is left"),
+        (
+            {"immutable": [0, 1]},
+            r"The 'immutable' parameter .* only some of the columns",
+        ),
         (
             {"monotonic_cst": {0: 2}},
-            r"The 'monoton.*' parameter .* for 0. Got 2",
+            r"The 'monotonic_cst' parameter .* or 1 for 0. Got 2",
         ),
-        ({"limits": {0: 3}}, r"The 'bounds' parameter .* a pair .* for 0. Got 3"),
-        ({"limits": {0: (2, 1)}}, r"The 'bounds' parameter .* lower <= upper"),
-        (
-            {"tolerance": -1},
-            r"'tolerance' .* a float in the range .0, inf.. Got -1",
-        ),
+        ({"limits": {0: 3}}, r"The 'limits' parameter .* a pair .* for 0. Got 3"),
+        ({"limits": {0: (2, 1)}}, r"The 'limits' parameter .* lower <= upper"),
+        ({"tolerance": -1}, r"'tolerance' .* a float in the range .0, inf.. Got -1"),
     ],
 )
 def test_bad_options_are_named(options, message):
@@ -207,7 +208,7 @@ def test_bad_options_are_named(options, message):
 
 def test_noise_is_uniform_and_uncorrelated_between_columns_and_copies():
     table = np.random.default_rng(0).normal(size=(400, 2))
-    noise = RowNoise.of(read_table(table), [0, 1], 100, seed=0)
+    noise = RowNoise.of(read_table(table), [0, 1], 100, random_state=0)
     first, second = noise.of_column(0), noise.of_column(1)
     assert kstest(first.uniform().ravel(), "uniform").pvalue > 0.01
     quantiles = (np.arange(1024) + 0.5) / 512 - 1
@@ -417,7 +418,7 @@ def test_absurd_rows_get_a_score_from_models_that_take_them():
 
 
 def test_fit_survives_columns_that_cannot_move():
-    """Dates, nothing at all, enormous numbers: they stay, the others move."""
+    """Dates, empty columns and huge numbers stay unchanged, the others move."""
     frame = pd.DataFrame(
         {
             "when": pd.date_range("2024", periods=100),
@@ -435,7 +436,7 @@ def test_fit_survives_columns_that_cannot_move():
     pd.testing.assert_frame_equal(copies[still], thrice[still])
 
 
-def test_wide_and_sparse_rows_are_learnt_in_bounded_memory():
+def test_wide_sparse_rows_need_bounded_memory():
     rows = sparse.random(3000, 20_000, density=0.001, format="csr", random_state=0)
     perturbation = Perturbation.learn(rows)
     assert len(perturbation.names) == 20_000
@@ -462,7 +463,7 @@ def test_an_estimator_that_raises_does_so_when_it_is_asked_not_at_fit():
         model.score_stability(X)
 
 
-# ------------------------------------------------------------------ the model's score
+# ------------------------------------------------------------ stability of a model
 
 
 def test_the_assessment_has_the_stability_of_the_model(model):
@@ -474,14 +475,14 @@ def test_the_assessment_has_the_stability_of_the_model(model):
     stays = said[:, 1:] == said[:, :1]
     assert stability.value == pytest.approx(stays.mean())
     assert stability.flip_rate == pytest.approx(1 - stays.mean())
-    assert stability.low < stability.value < stability.high
+    assert stability.lower < stability.value < stability.upper
     assert f"stability {stability.value:.3f}" in repr(assessment)
     assert "stability" in assessment._repr_html_()
     assert model.assess(frame).stability is None
 
 
 def test_the_intervals_cover_and_are_narrow():
-    """Share of all rows' mean within the 95 % interval; width with 200 rows."""
+    """The 95 % interval from 200 rows contains the mean over all rows."""
     rows, target = make_classification(6000, 10, flip_y=0.1, random_state=0)
     for classifier in (LogisticRegression(), DecisionTreeClassifier(max_depth=5)):
         scorer = StabilityScorer(classifier, n_copies=10).fit(
@@ -493,8 +494,8 @@ def test_the_intervals_cover_and_are_narrow():
         for _ in range(1000):
             drawn = pool[rng.integers(len(pool), size=200)]
             found = Stability.of(RowScores(drawn, drawn), n_copies=10)
-            covered.append(found.low <= pool.mean() <= found.high)
-            widths.append(found.high - found.low)
+            covered.append(found.lower <= pool.mean() <= found.upper)
+            widths.append(found.upper - found.lower)
         assert 0.93 <= np.mean(covered) <= 0.98
         assert np.mean(widths) < 0.06
 
@@ -657,7 +658,7 @@ def test_residual_scales_come_from_counts():
 
 
 def test_law_2_a_row_moves_alike_beside_cells_of_another_type():
-    """A label, a date or nothing beside a number changes the type of the column."""
+    """A label or a missing value beside a number changes the type of the column."""
     learnt = Perturbation.learn(np.random.default_rng(0).normal(size=(200, 2)))
     rows = np.array([[1, 2.0], ["a", 3.0], [None, 2.0], [0.5, 7]], dtype=object)
     together = learnt.move(rows, n_copies=4).reshape(4, 5, 2)
@@ -675,7 +676,7 @@ def test_law_6_columns_in_another_order_move_alike():
 
 
 def test_numbers_stay_within_the_type_of_their_column():
-    """A cast of 300 to eight bits wraps around in pandas, and fails in polars."""
+    """Casting 300 to eight bits wraps around in pandas, and fails in polars."""
     values = np.random.default_rng(0).integers(0, 256, size=300)
     learnt = Perturbation.learn(pd.DataFrame({"pixel": values}))
     ends = np.array([0, 255, 255], dtype=np.uint8)
@@ -690,7 +691,7 @@ def test_numbers_stay_within_the_type_of_their_column():
 
 @pytest.mark.parametrize("cells", [[1, 2], [1.5, 2.5], [True, False]])
 @pytest.mark.parametrize("container", [pd.DataFrame, pl.DataFrame, np.array])
-def test_law_8_numbers_where_there_were_labels_are_exchanged_too(container, cells):
+def test_law_8_numbers_in_a_column_of_labels_are_exchanged_too(container, cells):
     labels = np.random.default_rng(0).choice(["red", "blue"], size=(200, 1))
     learnt = Perturbation.learn(labels.astype(object), n_neighbors=150)
     rows = np.array(cells)[:, np.newaxis]
@@ -736,7 +737,7 @@ def test_what_cannot_be_scored_is_said_by_fit():
         StabilityScorer(LogisticRegression(), n_neighbors=0).fit(X, Y)
 
 
-def test_exchanging_many_labels_takes_memory_for_the_rows_only():
+def test_memory_does_not_depend_on_the_number_of_labels():
     labels = np.repeat([f"label {i}" for i in range(200)], 20)[:, np.newaxis]
     rows = np.random.default_rng(0).permutation(labels).astype(object)
     learnt = Perturbation.learn(rows)
@@ -748,7 +749,7 @@ def test_exchanging_many_labels_takes_memory_for_the_rows_only():
 
 
 def test_rows_are_spread_over_the_batch():
-    """Of 1,999 rows not the first thousand."""
+    """A thousand of 1,999 rows are not just the first thousand."""
     chosen = spread_out(np.arange(1999), 1000)
     assert len(chosen) == 1000
     assert chosen[-1] >= 1997
@@ -760,7 +761,7 @@ def test_rows_are_spread_over_the_batch():
 
 
 class Clock:
-    """Time passes when a model is asked."""
+    """A clock that only advances when the test says so."""
 
     def __init__(self):
         self.now = 0.0
@@ -772,17 +773,17 @@ class Clock:
 @pytest.mark.parametrize(
     ("per_row", "n_samples", "n_lines"), [(0.05, 3000, 2), (0.001, 3000, 0)]
 )
-def test_a_slow_model_says_how_long_it_takes(
+def test_a_slow_model_logs_the_remaining_time(
     monkeypatch, caplog, per_row, n_samples, n_lines
 ):
     clock = Clock()
     monkeypatch.setattr("resilient_estimator._progress.monotonic", clock)
     fitted = ResilientEstimator(LogisticRegression(), cv=None).fit(X, Y)
-    ask = fitted.estimator_.predict_proba
+    predict_proba = fitted.estimator_.predict_proba
 
     def slow(rows):
         clock.now += per_row * len(rows) / 11
-        return ask(rows)
+        return predict_proba(rows)
 
     fitted.estimator_.predict_proba = slow
     with caplog.at_level("WARNING", logger="resilient_estimator"):
@@ -795,26 +796,37 @@ def test_a_slow_model_says_how_long_it_takes(
             "row), about 100 s left"
         )
     caplog.clear()
-    fitted.score_stability(X, n_copies=10)  # a single block says nothing
+    fitted.score_stability(X, n_copies=10)  # a single block logs nothing
     assert not caplog.records
 
 
-def test_progress_is_told_every_ten_seconds_until_little_remains(monkeypatch, caplog):
+def test_progress_is_logged_every_ten_seconds_until_little_remains(monkeypatch, caplog):
     clock = Clock()
     monkeypatch.setattr("resilient_estimator._progress.monotonic", clock)
     progress = Progress("work", total=100, unit="steps")
     for done in range(1, 101):
         clock.now = float(done)
         progress.step(done)
-    told = [record.getMessage().split()[1] for record in caplog.records]
-    assert told == ["1", "11", "21", "31", "41", "51", "61", "71", "81"]
+    logged = [record.getMessage().split()[1] for record in caplog.records]
+    assert logged == ["1", "11", "21", "31", "41", "51", "61", "71", "81"]
 
 
 @pytest.mark.parametrize("name", ["limits", "monotonic_cst"])
-def test_constraints_that_are_no_dict_are_named(name):
-    model = ResilientEstimator(LogisticRegression(), cv=None).fit(X, Y)
-    with pytest.raises(TypeError, match=rf"'{name}' parameter .* a dict from columns"):
-        model.score_stability(X, **{name: [0]})
+def test_limits_and_directions_must_be_dicts(name):
+    with pytest.raises(TypeError, match=rf"'{name}' parameter of owner must be a dict"):
+        PerturbationConstraints.read(["age"], owner="owner", **{name: [0]})
+
+
+def test_columns_without_a_direction_move_both_ways():
+    """Like scikit-learn's `monotonic_cst`, 0 means that there is no constraint."""
+    points = np.random.default_rng(0).normal(size=(100, 2))
+    constraints = PerturbationConstraints.read(
+        ["a", "b"], owner="owner", monotonic_cst={"a": -1, "b": 0}
+    )
+    copies = moved(points, constraints=constraints).reshape(100, 200, 2)
+    step = copies - points[:, np.newaxis]
+    assert step[..., 0].max() <= 0
+    assert step[..., 1].min() < 0 < step[..., 1].max()
 
 
 def test_nullable_booleans_move_and_stay_booleans():
@@ -828,10 +840,10 @@ def test_nullable_booleans_move_and_stay_booleans():
     assert (rows[:, 1:] != rows[:, :1]).any()
 
 
-def test_intervals_are_not_kept():
-    """Fitted state is plain, and cut edges are not the model's to remember."""
+def test_intervals_are_neither_stored_nor_exchanged():
+    """Fitted state consists of plain types only."""
     frame = pd.DataFrame({"cut": pd.cut(np.arange(100.0), 4), "number": np.arange(100)})
     perturbation = Perturbation.learn(frame)
-    assert perturbation.levels == [None, None]
+    assert perturbation.exchanges == [None, None]
     copies = perturbation.move(frame, n_copies=1)
     assert copies["cut"].iloc[::2].tolist() == copies["cut"].iloc[1::2].tolist()

@@ -208,7 +208,7 @@ def _check_classes(
     if y is not None and any(map(is_missing, y.tolist())):
         raise ValueError("y must hold a label for each row. Some are missing.")
     if y is not None and (both_say or not either & set(y.tolist())):
-        check_labels(y, np.array(list(either), dtype=object), who="y holds")
+        check_labels(y, np.array(list(either), dtype=object), subject="y holds")
     if not both_say:
         return ()
     added, gone = known[1] - known[0], known[0] - known[1]

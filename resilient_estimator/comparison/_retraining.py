@@ -252,7 +252,7 @@ def _choose_rows(
 def _check_truth(estimator: Any, y: NDArray[Any], y_eval: Any) -> NDArray[Any]:
     truth: NDArray[Any] = column_or_1d(y_eval)
     if is_classifier(estimator):
-        check_labels(truth, np.unique(y), who="y_eval holds")
+        check_labels(truth, np.unique(y), subject="y_eval holds")
     elif truth.dtype.kind not in "biuf" or not np.isfinite(truth).all():
         raise ValueError("y_eval must hold finite numbers for regressors.")
     return truth

@@ -72,7 +72,7 @@ class DetectorUnion(ListComposition):
     >>> x = rng.normal(size=500)
     >>> drift = detector.compare(np.column_stack([x, x]))
     >>> [name for name, each in zip(drift.features, drift.drifted) if each]
-    ['correlations of columns']
+    ['correlations between columns']
     """
 
     _listed = "detectors"

@@ -422,7 +422,7 @@ class ResilientEstimator(PredictionMixin):
         scoring: Any = "balanced_accuracy",
         cost: Any = None,
         threshold: float | None = None,
-        confidence: float = 0.95,
+        confidence_level: float = 0.95,
     ) -> ResilientEstimator:
         """Return another model that decides at the threshold which fits fresh labels.
 
@@ -443,8 +443,8 @@ class ResilientEstimator(PredictionMixin):
             `scoring`. The positive class is ``classes_[1]``.
         threshold : float, default=None
             Threshold in [0, 1] to use as it is, instead of labels.
-        confidence : float, default=0.95
-            Coverage of the interval of the gain.
+        confidence_level : float, default=0.95
+            Confidence level of the interval of the gain.
 
         Returns
         -------
@@ -481,9 +481,17 @@ class ResilientEstimator(PredictionMixin):
         elif threshold is not None:
             raise ValueError("Give either labelled rows or a threshold, not both.")
         else:
-            check_argument(self, "confidence", confidence, PROPORTION)
+            check_argument(self, "confidence_level", confidence_level, PROPORTION)
+            batch = Batch(self, X)
             other.recalibration_ = recalibrate_threshold(
-                self, X, y, scoring=scoring, cost=cost, confidence=confidence
+                y,
+                batch.answer("predict_proba")[:, 1],
+                classes=self.classes_,
+                predicted_positive=batch.predict() == self.classes_[1],
+                old_threshold=0.5 if self.threshold_ is None else self.threshold_,
+                scoring=scoring,
+                cost=cost,
+                confidence_level=confidence_level,
             )
             other.threshold_ = other.recalibration_.threshold
         return other

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator.tabular._row_hash import mix
+from resilient_estimator.tabular._row_hash import digest, mix
 from resilient_estimator.tabular._table import (
-    digest,
     is_missing,
     label_text,
     read_table,

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resilient_estimator._typing import Counts, Floats
-from resilient_estimator.tabular._table import MISSING, Table, digest
+from resilient_estimator.tabular._row_hash import digest
+from resilient_estimator.tabular._table import MISSING, Table
 
 MAX_CELLS = 1024
 ROWS_PER_BIN = 5

@@ -18,7 +18,7 @@ from resilient_estimator._validation import (
     SEED,
     check_argument,
 )
-from resilient_estimator.stability._constraints import Constraints
+from resilient_estimator.stability._constraints import PerturbationConstraints
 from resilient_estimator.stability._perturbation import Perturbation
 from resilient_estimator.tabular._table import (
     Table,
@@ -46,7 +46,7 @@ class Neighbourhood(NamedTuple):
     n_copies: int = N_COPIES
     size: float = SIZE
     random_state: int = 0
-    constraints: Constraints | None = None
+    constraints: PerturbationConstraints | None = None
 
     @classmethod
     def read(
@@ -71,12 +71,12 @@ class Neighbourhood(NamedTuple):
         check_argument(owner, "n_copies", n_copies, COUNT)
         check_argument(owner, "size", size, POSITIVE)
         check_argument(owner, "random_state", random_state, SEED)
-        constraints = Constraints.read(
+        constraints = PerturbationConstraints.read(
             names,
             owner=owner if isinstance(owner, str) else type(owner).__name__,
             immutable=immutable,
-            bounds=limits,
-            monotone=monotonic_cst,
+            limits=limits,
+            monotonic_cst=monotonic_cst,
         )
         return cls(int(n_copies), float(size), int(random_state), constraints)
 
@@ -179,7 +179,7 @@ class RowStability:
             table,
             n_copies=neighbourhood.n_copies,
             size=neighbourhood.size,
-            seed=neighbourhood.random_state,
+            random_state=neighbourhood.random_state,
             constraints=neighbourhood.constraints,
         )
         unit = self._residual_scales

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from hashlib import blake2b
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -233,12 +232,6 @@ def count_rows(X: Any) -> int:
     if shape is None:
         shape = (len(X),) if hasattr(X, "__len__") else np.asarray(X).shape
     return int(shape[0]) if shape else 0
-
-
-def digest(text: str) -> int:
-    """Return a 63-bit fingerprint of a label that is too rare to be stored."""
-    raw = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(raw, "big") >> 1
 
 
 def _read_sparse(X: Any) -> Table | None:
