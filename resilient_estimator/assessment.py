@@ -13,6 +13,7 @@ from scipy import stats
 from sklearn.base import is_classifier
 from sklearn.utils import Bunch, check_consistent_length
 
+from resilient_estimator._format import percent
 from resilient_estimator.drift import (
     ABSENT,
     FEATURES,
@@ -21,7 +22,6 @@ from resilient_estimator.drift import (
     RELATIONS,
     TOO_FEW,
     Drift,
-    percent,
 )
 from resilient_estimator.exceptions import needs_extra
 from resilient_estimator.stability._model_stability import Stability

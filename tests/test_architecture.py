@@ -12,6 +12,8 @@ import resilient_estimator
 PACKAGE = Path(resilient_estimator.__file__).parent
 PLUMBING = {
     "_typing",
+    "_format",
+    "_results",
     "_validation",
     "_composition",
     "_progress",

@@ -30,8 +30,8 @@ from resilient_estimator.explanation._shapley import (
 )
 from resilient_estimator.explanation._wording import cells, in_words
 from resilient_estimator.reference import Reference
-from resilient_estimator.tabular._assign import repeat
 from resilient_estimator.tabular._embedding import numbers
+from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import column_names, count_rows
 
 ROUNDING = 1e-12  # of what is explained: less is no reason
@@ -270,7 +270,7 @@ def _background(
     chosen = np.arange(n_rows)
     if n_rows > n_background:
         chosen = np.sort(rng.choice(n_rows, n_background, replace=False))
-    return _columns_of(repeat(source, chosen), X, marginals, places)
+    return _columns_of(take_rows(source, chosen), X, marginals, places)
 
 
 def _draw(

@@ -25,7 +25,7 @@ from resilient_estimator.statistics._intervals import (
     clopper_pearson_lower,
     clopper_pearson_upper,
 )
-from resilient_estimator.tabular._assign import repeat
+from resilient_estimator.tabular._rows import take_rows
 
 N_EXAMPLES = 3
 
@@ -167,7 +167,7 @@ class ManipulabilityResult:
         tweaked : as X, of shape (n_flipped, n_features)
         """
         found = np.isfinite(self.costs)
-        return self._moves.apply(repeat(X, self.rows[found]), self._tries[found])
+        return self._moves.apply(take_rows(X, self.rows[found]), self._tries[found])
 
     def to_frame(self) -> Any:
         """Return a table of the attacked rows.
@@ -285,7 +285,7 @@ def manipulability(
     oracle.check_target("manipulability", target)
     moves = SoftMoves.learn("manipulability", X, soft, learnt_from(model, X, reference))
     rows = np.flatnonzero(oracle.answers != target)
-    attacked = repeat(X, rows)
+    attacked = take_rows(X, rows)
     targets = np.full(len(rows), target)
     search = Search(oracle, moves, max_edits=max_edits, beam=beam)
     tries = run_confirmed(search, attacked, targets, "manipulability")

@@ -23,7 +23,7 @@ from resilient_estimator.explanation._soft_features import (
     read_soft,
 )
 from resilient_estimator.explanation._wording import cells, edit_in_words
-from resilient_estimator.tabular._assign import repeat
+from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import column_names
 
 SETS_PER_OPTION = 4  # some contain a cheaper one, and are no alternatives
@@ -152,7 +152,7 @@ def recourse(
     rows = np.flatnonzero(oracle.answers != targets)
     n_sets = n_changes * SETS_PER_OPTION
     search = Search(oracle, moves, max_edits=max_edits, beam=beam, n_sets=n_sets)
-    asked = repeat(X, rows)
+    asked = take_rows(X, rows)
     tries = run_confirmed(search, asked, targets[rows], "recourse")
     changes = _changes(asked, moves, tries)
     sets = moves.columns_of(tries.moves)
@@ -200,7 +200,7 @@ def _alternatives(own: NDArray[np.intp], sets: NDArray[np.bool_]) -> list[int]:
 
 
 def _changes(X: Any, moves: SoftMoves, tries: Tries) -> list[Change]:
-    before = repeat(X, tries.row)
+    before = take_rows(X, tries.row)
     after = cells(moves.apply(before, tries.moves), moves.places)
     earlier = cells(before, moves.places)
     sets = moves.columns_of(tries.moves)

@@ -11,7 +11,7 @@ from resilient_estimator._progress import Progress
 from resilient_estimator._typing import Floats, Mask, Positions
 from resilient_estimator.explanation._oracle import Oracle, in_chunks
 from resilient_estimator.explanation._soft_features import STAY, SoftMoves
-from resilient_estimator.tabular._assign import repeat
+from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import count_rows
 
 OPTIONS_AT_ONCE = 1_000_000
@@ -106,7 +106,7 @@ class Search:
         progress, found = Progress(what, n_samples), []
         for start in range(0, n_samples, step):
             rows = np.arange(start, min(start + step, n_samples))
-            tries = self._search_block(repeat(X, rows), targets[rows])
+            tries = self._search_block(take_rows(X, rows), targets[rows])
             found.append(tries._replace(row=tries.row + start))
             progress.step(int(rows[-1]) + 1)
         return _join([_start(0, self.max_edits), *found])
@@ -134,7 +134,7 @@ class Search:
         score = np.zeros(len(tries.row))
         for part in in_chunks(len(tries.row), np.shape(X)[1]):
             rows = tries.row[part]
-            tweaked = self.moves.apply(repeat(X, rows), tries.moves[part])
+            tweaked = self.moves.apply(take_rows(X, rows), tries.moves[part])
             flipped[part], score[part] = self.oracle.ask(tweaked, targets[rows])
         return flipped, score
 
@@ -210,7 +210,7 @@ def run_confirmed(search: Search, X: Any, targets: NDArray[Any], what: str) -> T
     tries = search.run(X, targets, what)
     if not search.oracle.follows_scores:
         return tries
-    tweaked = search.moves.apply(repeat(X, tries.row), tries.moves)
+    tweaked = search.moves.apply(take_rows(X, tries.row), tries.moves)
     if (
         not len(tries.row)
         or (search.oracle.predict(tweaked) == targets[tries.row]).all()

@@ -13,7 +13,8 @@ from scipy import sparse
 from resilient_estimator._progress import Progress
 from resilient_estimator._typing import Floats, Positions
 from resilient_estimator.explanation._oracle import in_chunks
-from resilient_estimator.tabular._assign import repeat, replace_columns
+from resilient_estimator.tabular._assign import replace_columns
+from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import count_rows
 
 MAX_EXACT = 10_000  # questions per row up to which all coalitions are asked about
@@ -173,5 +174,6 @@ def _answers(
         outside = ~coalitions.members(which)
         filled = coalitions.background[which]
         changes = {j: (cells[filled], outside[:, j]) for j, cells in background.items()}
-        answers[part] = ask(replace_columns(repeat(X, rows[row]), changes), rows[row])
+        masked = replace_columns(take_rows(X, rows[row]), changes)
+        answers[part] = ask(masked, rows[row])
     return answers.reshape(len(rows), n_coalitions)

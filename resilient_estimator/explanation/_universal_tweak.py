@@ -12,7 +12,7 @@ from resilient_estimator._typing import Positions
 from resilient_estimator.explanation._search import Search, Tries
 from resilient_estimator.explanation._soft_features import STAY
 from resilient_estimator.explanation._wording import in_words
-from resilient_estimator.tabular._assign import repeat
+from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import count_rows
 
 MAX_ROWS = 500
@@ -79,7 +79,7 @@ def find_universal(search: Search, X: Any, targets: NDArray[Any]) -> UniversalTw
     if not n_samples or not search.n_flips.any():
         return UniversalTweak([], [], [], 0.0, 0.0, 0.0)
     some = np.unique(np.linspace(0, n_samples - 1, MAX_ROWS).astype(np.intp))
-    few, theirs = repeat(X, some), targets[some]
+    few, theirs = take_rows(X, some), targets[some]
     chosen = [int(search.n_flips.argmax())]
     if search.max_edits > 1 and len(search.moves.features) > 1:
         chosen.append(_best_beside(search, few, theirs, chosen[0]))

@@ -11,8 +11,8 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
 from resilient_estimator._typing import Floats
-from resilient_estimator.tabular._assign import repeat
 from resilient_estimator.tabular._embedding import Embedding, numbers
+from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import MISSING, Table, read_table
 
 Pairs = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -46,7 +46,7 @@ def read_sample(X: Any) -> Table | None:
         return None
     n_samples, n_features = table.shape
     n_chosen = max(min(MAX_REFERENCE, MAX_CELLS // max(n_features, 1)), 2)
-    rows = repeat(X, np.random.default_rng(0).permutation(n_samples)[:n_chosen])
+    rows = take_rows(X, np.random.default_rng(0).permutation(n_samples)[:n_chosen])
     is_sparse = bool(sparse.issparse(rows))
     return read_table(rows.toarray() if is_sparse else rows)
 

@@ -16,7 +16,7 @@ from resilient_estimator._validation import parameter_error
 from resilient_estimator.exceptions import is_count, is_number
 from resilient_estimator.stability._constraints import Constraints
 from resilient_estimator.stability._perturbation import Perturbation
-from resilient_estimator.tabular._assign import repeat
+from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import count_rows
 
 N_COPIES = 32
@@ -120,7 +120,7 @@ def decides_by_proba(model: Any, X: Any) -> bool:
     if not is_classifier(model) or not hasattr(model, "predict_proba"):
         return False
     n_samples = count_rows(X)
-    rows = repeat(X, spread_out(np.arange(n_samples), N_CHECKED))
+    rows = take_rows(X, spread_out(np.arange(n_samples), N_CHECKED))
     likely = ask_classifier(model, rows, by_proba=True)
     decided = ask_classifier(model, rows, by_proba=False)
     return bool(np.array_equal(likely.values, decided.values))
@@ -171,7 +171,7 @@ def score_rows(
     for start in range(0, n_samples, n_rows):
         rows = np.arange(start, min(start + n_rows, n_samples))
         moved = perturbation.move(
-            X if len(rows) == n_samples else repeat(X, rows),
+            X if len(rows) == n_samples else take_rows(X, rows),
             n_copies=moves.n_copies,
             size=moves.size,
             seed=moves.seed,
