@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import is_classifier, is_regressor
 
 from resilient_estimator.exceptions import InvalidParameterError
 
@@ -107,6 +108,18 @@ MAPPING = Satisfies(lambda value: isinstance(value, Mapping), "a dict")
 N_JOBS = Satisfies(
     lambda value: value is None or isinstance(value, Integral), "an int or None"
 )
+MODEL = Satisfies(lambda value: _has_method(value, "predict"), "a fitted model")
+PREDICTOR = Satisfies(
+    lambda value: (
+        _has_method(value, "fit") and (is_classifier(value) or is_regressor(value))
+    ),
+    "a classifier or a regressor",
+)
+
+
+def _has_method(value: Any, method: str) -> bool:
+    """Return whether an object, not a class, has a method."""
+    return hasattr(value, method) and not isinstance(value, type)
 
 
 def check_parameters(owner: Any, **values: Any) -> None:
