@@ -92,8 +92,8 @@ PUBLIC = {
     ],
     "resilient_estimator.estimator": ["ResilientEstimator"],
     "resilient_estimator.explanation": [
-        "Change",
         "Explanation",
+        "FeatureChange",
         "ManipulabilityResult",
         "RecourseResult",
         "SoftFeature",
