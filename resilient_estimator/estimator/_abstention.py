@@ -14,7 +14,6 @@ from resilient_estimator.estimator._deferral import (
     Doubt,
     any_flag,
     inspect_rows,
-    take_rows,
 )
 from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.stability._model_stability import Stability
@@ -31,7 +30,7 @@ from resilient_estimator.stability._row_stability import (
     score_rows,
     spread_out,
 )
-from resilient_estimator.tabular._assign import repeat
+from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import count_rows, read_table
 
 OWNER = "ResilientEstimator"
@@ -155,5 +154,5 @@ def assess_stability(model: Any, X: Any, rows: NDArray[np.intp]) -> Stability:
     chosen = spread_out(rows, N_ASSESSED)
     moves = default_moves(model, N_COPIES_ASSESSED)
     everything = len(chosen) == count_rows(X)
-    scores = stability_of(model, X if everything else repeat(X, chosen), moves)
+    scores = stability_of(model, X if everything else take_rows(X, chosen), moves)
     return Stability.of(scores, n_copies=N_COPIES_ASSESSED)
