@@ -17,6 +17,7 @@ from scipy import stats
 from sklearn.metrics import r2_score
 from sklearn.utils import Bunch
 
+from resilient_estimator._format import percent
 from resilient_estimator._typing import Floats, Mask
 from resilient_estimator.drift import (
     ABSENT,
@@ -28,7 +29,6 @@ from resilient_estimator.drift import (
     WORD_LIMITS,
     WORDS,
     Drift,
-    percent,
 )
 from resilient_estimator.exceptions import needs_extra
 from resilient_estimator.stability._model_stability import Stability

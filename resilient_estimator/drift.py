@@ -48,14 +48,6 @@ def severity_word(severity: float) -> str:
     return WORDS[int(np.searchsorted(WORD_LIMITS, severity, side="right"))]
 
 
-def percent(share: float) -> str:
-    """Return a share as a percentage, with few digits."""
-    if 0 < share < 0.001:
-        return "< 0.1 %"
-    digits = 0 if share >= 0.1 or share == 0 else 1
-    return f"{100 * share:.{digits}f} %"
-
-
 @dataclass(frozen=True, eq=False)
 class Drift:
     """What a detector found in one batch.

@@ -23,7 +23,7 @@ from resilient_estimator._validation import (
     check_parameters,
     parameter_error,
 )
-from resilient_estimator.tabular._table import count_rows
+from resilient_estimator.tabular._rows import count_rows
 
 OWNER = "ResilientEstimator"
 PREDICTOR = Satisfies(

@@ -24,7 +24,8 @@ from resilient_estimator.drift import Drift
 from resilient_estimator.guards._base import fit_guard, inspect_training, is_clear
 from resilient_estimator.protocols import Detector, Guard
 from resilient_estimator.reference import Reference
-from resilient_estimator.tabular._table import read_table, take_rows
+from resilient_estimator.tabular._rows import take_rows
+from resilient_estimator.tabular._table import read_table
 
 N_SAMPLES = 300
 N_FEATURES = 3

@@ -9,9 +9,10 @@ from sklearn.base import is_classifier
 
 from resilient_estimator._demo._stream import Stream
 from resilient_estimator._demo._walk_forward import Step
+from resilient_estimator._format import percent
 from resilient_estimator._typing import Floats
 from resilient_estimator.assessment import enumerate_words
-from resilient_estimator.drift import FEATURES, percent
+from resilient_estimator.drift import FEATURES
 
 MAX_NAMED = 6
 MANY_FLAGGED = 0.2  # of the rows of a window

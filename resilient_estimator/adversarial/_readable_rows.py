@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_consistent_length
 from resilient_estimator._typing import Mask, Positions
 from resilient_estimator._validation import parameter_error
 from resilient_estimator.tabular._embedding import Embedding, numbers
-from resilient_estimator.tabular._table import Table, count_rows, read_table
+from resilient_estimator.tabular._rows import count_rows
+from resilient_estimator.tabular._table import Table, read_table
 
 UNREADABLE = (TypeError, ValueError, ArithmeticError)
 

@@ -37,12 +37,8 @@ from resilient_estimator.adversarial._gradients import (
     probabilities,
 )
 from resilient_estimator.exceptions import is_number
-from resilient_estimator.tabular._table import (
-    Table,
-    column_names,
-    count_rows,
-    read_table,
-)
+from resilient_estimator.tabular._rows import count_rows
+from resilient_estimator.tabular._table import Table, column_names, read_table
 
 HELD_OUT = 0.2
 FAR_OFF = 1e6  # standard deviations; a float32 net is not asked about more

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resilient_estimator import statistics as st
+from resilient_estimator._format import percent
 from resilient_estimator._typing import Counts
-from resilient_estimator.drift import percent
 from resilient_estimator.reference._bins import Bins, CategoryBins, NumericBins
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from resilient_estimator import statistics as st
+from resilient_estimator._format import percent
 from resilient_estimator.detectors._base import CountDetector
 from resilient_estimator.detectors._multiple_testing import Findings
-from resilient_estimator.drift import FLAGS, TOO_FEW, percent
+from resilient_estimator.drift import FLAGS, TOO_FEW
 from resilient_estimator.reference import Profile, Reference
 from resilient_estimator.reference._layout import N_FLAG_CELLS
 

@@ -31,13 +31,8 @@ from resilient_estimator.stability._row_stability import (
     RowStability,
     spread_out,
 )
-from resilient_estimator.tabular._table import (
-    Table,
-    container_of,
-    count_rows,
-    read_rows,
-    take_rows,
-)
+from resilient_estimator.tabular._rows import count_rows, take_rows
+from resilient_estimator.tabular._table import Table, container_of, read_rows
 
 if TYPE_CHECKING:
     from resilient_estimator.estimator._estimator import ResilientEstimator

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from resilient_estimator._typing import Mask, Positions
 from resilient_estimator.exceptions import FallbackError
 from resilient_estimator.fallback import check_labels
-from resilient_estimator.tabular._table import take_rows
+from resilient_estimator.tabular._rows import take_rows
 
 
 def answer_deferred(

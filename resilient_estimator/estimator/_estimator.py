@@ -52,7 +52,8 @@ from resilient_estimator.stability._row_stability import (
     follows_probabilities,
 )
 from resilient_estimator.tabular._row_order import RowOrder
-from resilient_estimator.tabular._table import Table, count_rows, read_rows
+from resilient_estimator.tabular._rows import count_rows
+from resilient_estimator.tabular._table import Table, read_rows
 
 
 class ResilientEstimator(PredictionMixin):

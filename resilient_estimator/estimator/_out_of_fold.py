@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.parallel import Parallel, delayed
@@ -18,12 +17,13 @@ from resilient_estimator.estimator._model_outputs import score_method
 from resilient_estimator.exceptions import NoReferenceWarning
 from resilient_estimator.tabular._folds import Split, contiguous_folds, dealt_folds
 from resilient_estimator.tabular._row_order import RowOrder, find_row_order
-from resilient_estimator.tabular._table import (
-    container_of,
+from resilient_estimator.tabular._rows import (
     count_rows,
-    read_table,
+    ravel_column,
+    take_fit_params,
     take_rows,
 )
+from resilient_estimator.tabular._table import container_of, read_table
 
 OWNER = "ResilientEstimator"
 N_REPEATS = 3  # of the shuffling of a column
@@ -200,7 +200,7 @@ def _ordered_folds(
     it: where an estimator fails for that reason, shuffled folds come second.
     """
     n_samples = count_rows(X)
-    target = _one_target(y)
+    target = None if y is None else ravel_column(y)
     order = RowOrder(row_order, "as given by 'row_order'")
     if row_order == "auto":
         order = find_row_order(read_table(X), target)
@@ -220,13 +220,6 @@ def _ordered_folds(
     return [_Folds(blocks, order), _Folds(shuffled, clustered)]
 
 
-def _one_target(y: Any) -> NDArray[Any] | None:
-    if y is None:
-        return None
-    target = np.asarray(y)
-    return target.ravel() if target.ndim == 2 and target.shape[1] == 1 else target
-
-
 def _fit_fold(
     estimator: Any,
     X: Any,
@@ -238,11 +231,7 @@ def _fit_fold(
     importance: bool,
 ) -> _FoldOutputs:
     train, test = split
-    n_samples = count_rows(X)
-    params = {
-        name: take_rows(value, train) if _per_row(value, n_samples) else value
-        for name, value in fit_params.items()
-    }
+    params = take_fit_params(fit_params, train, count_rows(X))
     model = clone(estimator)
     model.fit(take_rows(X, train), take_rows(y, train), **params)
     found = _predict_fold(model, X, y, test, probes, importance=importance)
@@ -251,12 +240,6 @@ def _fit_fold(
         scores=_with_all_classes(found.scores, own, classes, found.method),
         probe_scores=_with_all_classes(found.probe_scores, own, classes, found.method),
     )
-
-
-def _per_row(value: Any, n_samples: int) -> bool:
-    """Whether metadata has one entry per row."""
-    is_list = hasattr(value, "__len__") and not isinstance(value, (str, dict))
-    return is_list and count_rows(value) == n_samples
 
 
 def _predict_fold(

@@ -13,7 +13,7 @@ from resilient_estimator.estimator._deferral import select
 from resilient_estimator.estimator._model_outputs import output_table
 from resilient_estimator.estimator._out_of_fold import OutOfFold
 from resilient_estimator.reference import Reference
-from resilient_estimator.tabular._table import take_rows
+from resilient_estimator.tabular._rows import take_rows
 
 
 def learn_reference(

@@ -14,11 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from resilient_estimator._typing import Mask
 from resilient_estimator._validation import parameter_error
 from resilient_estimator.protocols import Guard
+from resilient_estimator.tabular._rows import count_rows
 from resilient_estimator.tabular._table import (
     Table,
     column_names,
     container_of,
-    count_rows,
     read_table,
 )
 

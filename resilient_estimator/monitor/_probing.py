@@ -35,9 +35,8 @@ from resilient_estimator.monitor._queries import (
     read_answers,
     source_key,
 )
-from resilient_estimator.tabular._assign import repeat
 from resilient_estimator.tabular._embedding import Embedding
-from resilient_estimator.tabular._table import count_rows
+from resilient_estimator.tabular._rows import count_rows, take_rows
 
 LEAST = {"window": SMALLEST, "shared_window": SMALLEST, "n_neighbors": 1}
 LEAST |= {"max_sources": 1, "max_dims": 1}
@@ -167,7 +166,7 @@ class ProbingDetector(BaseEstimator):
         self.axes_, self.space_.axes = self.space_.axes, None
         rng = np.random.default_rng(self.random_state)
         if count_rows(X) > MAX_ROWS:
-            X = repeat(X, rng.choice(count_rows(X), MAX_ROWS, replace=False))
+            X = take_rows(X, rng.choice(count_rows(X), MAX_ROWS, replace=False))
         self.lengths_, self.distances_ = learn_nearness(
             *self._embed(X),
             longest=max(self.window, self.shared_window),

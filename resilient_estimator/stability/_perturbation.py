@@ -24,8 +24,9 @@ from resilient_estimator.stability._neighbour_differences import (
     read_sample,
 )
 from resilient_estimator.stability._row_noise import N_QUANTILES, RowNoise
-from resilient_estimator.tabular._assign import Change, repeat, replace_columns
+from resilient_estimator.tabular._assign import Change, replace_columns
 from resilient_estimator.tabular._embedding import numbers
+from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import (
     MISSING,
     Table,
@@ -189,7 +190,7 @@ class Perturbation:
         table = read_table(X)
         if table is None:
             raise ValueError(f"Expected a table of rows. Got {type(X).__name__}.")
-        repeated = repeat(
+        repeated = take_rows(
             container_of(X), np.repeat(np.arange(table.shape[0]), 1 + n_copies)
         )
         if not n_copies:

@@ -20,13 +20,8 @@ from resilient_estimator._validation import (
 )
 from resilient_estimator.stability._constraints import PerturbationConstraints
 from resilient_estimator.stability._perturbation import Perturbation
-from resilient_estimator.tabular._table import (
-    Table,
-    container_of,
-    count_rows,
-    read_table,
-    take_rows,
-)
+from resilient_estimator.tabular._rows import count_rows, take_rows
+from resilient_estimator.tabular._table import Table, container_of, read_table
 
 N_COPIES = 32
 SIZE = 0.5

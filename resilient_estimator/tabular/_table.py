@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils import _safe_indexing
 
 from resilient_estimator._typing import Mask, Positions
+from resilient_estimator.tabular._rows import take_rows
 
 NUMBERS = frozenset("biuf")
 TEXT = frozenset("OSTU")
@@ -189,22 +190,6 @@ def container_of(X: Any) -> Any:
     return X.rows if isinstance(X, Table) else X
 
 
-def take_rows(X: Any, rows: Mask | Positions) -> Any:
-    """Return some rows of any array-like, in its own container.
-
-    Parameters
-    ----------
-    X : array-like, sparse matrix or data frame of shape (n_samples, ...)
-        Rows.
-    rows : ndarray of bool of shape (n_samples,) or ndarray of int
-        Which rows, or their positions; a position may occur several times.
-    """
-    if isinstance(X, np.ndarray):
-        return X[rows]
-    (X,) = indexable(X)  # some array-likes and sparse formats cannot be sliced
-    return _safe_indexing(X, np.flatnonzero(rows) if rows.dtype == bool else rows)
-
-
 def _read(X: Any) -> Table | None:
     if isinstance(X, np.ndarray):
         return _read_array(X)
@@ -224,14 +209,6 @@ def _read(X: Any) -> Table | None:
 def column_names(table: Table) -> list[str]:
     """Return the names of the columns, "x0", "x1" ... where there are none."""
     return table.names or [f"x{i}" for i in range(table.shape[1])]
-
-
-def count_rows(X: Any) -> int:
-    """Return the number of rows of any array-like, 0 where it has none."""
-    shape = getattr(X, "shape", None)
-    if shape is None:
-        shape = (len(X),) if hasattr(X, "__len__") else np.asarray(X).shape
-    return int(shape[0]) if shape else 0
 
 
 def _read_sparse(X: Any) -> Table | None:
