@@ -52,6 +52,7 @@ from resilient_estimator.adversarial._second_opinion import (
     divergence,
     sharpened,
 )
+from resilient_estimator.tabular._embedding import Embedding
 
 SEED = 0
 
@@ -255,6 +256,29 @@ def test_steps_against_the_model_lower_the_probability_of_its_label():
 def test_pixels_share_a_unit_and_other_columns_have_their_own():
     assert len(set(find_scaling(digits()[0]).scale)) == 1
     assert len(set(find_scaling(load_breast_cancer().data).scale)) == 30
+
+
+@pytest.mark.parametrize(
+    ("reach", "n_columns", "common"),
+    [(0.92, 30, True), (0.88, 30, False), (0.92, 19, False)],
+)
+def test_pixels_are_twenty_columns_within_a_tenth_of_their_common_range(
+    reach, n_columns, common
+):
+    """The nets and the embedding have one rule; a tenth is not half."""
+    n_whole = n_columns // 2 - 1
+    ends = reach - 0.001 * np.arange(n_columns - n_whole)
+    X = np.linspace(0, 1, 50)[:, np.newaxis] * np.append(np.ones(n_whole), ends)
+    for rows in (X, -X):
+        assert (len(set(find_scaling(rows).scale)) == 1) == common
+        assert (len(set(Embedding.learn(rows).scales)) == 1) == common
+
+
+def test_indicators_beside_a_large_number_are_no_pixels():
+    """A common scale would hide them: it would be that of the number."""
+    X = (np.random.default_rng(SEED).random((100, 30)) < 0.5).astype(float)
+    X[:, 0] *= 1e4
+    assert len(set(Embedding.learn(X).scales)) > 1
 
 
 # --- scores

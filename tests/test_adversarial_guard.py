@@ -535,8 +535,8 @@ def test_a_union_hands_the_model_on_and_tells_the_flags_of_training():
     assert inside.model_ is model.estimator_
     expected = inside.inspect_training()["adversarial"].sum()
     layout, counts = model.reference_.layout, model.reference_.profile.counts
-    place = layout.flags.index("adversarial") + len(layout.cells) + len(layout.outputs)
-    start = layout.offsets[place]
+    n_columns = len(layout.columns) + len(layout.outputs)
+    start = layout.offsets[layout.flags.index("adversarial") + n_columns]
     assert counts[start : start + 2].tolist() == [len(X) - expected, expected]
 
 

@@ -28,7 +28,6 @@ from resilient_estimator.adversarial._witnesses import (
     ClassWitnesses,
     NumberWitnesses,
     Witnesses,
-    is_picture,
 )
 from resilient_estimator.exceptions import is_count, is_number
 from resilient_estimator.statistics._conformal_pvalues import ConformalSum
@@ -231,7 +230,7 @@ class AdversarialGuard(BaseEstimator):
         seed: int,
     ) -> None:
         """Make witnesses of the reference rows, and rank their scores."""
-        picture = is_picture(self.space_)
+        picture = self.space_.is_picture
         names = NAMES[:1] if picture else NAMES
         self.components_ = list(names if self.components == "auto" else self.components)
         k = K_PICTURES if picture else K_TABLES

@@ -25,6 +25,7 @@ from resilient_estimator.adversarial._dense_net import (
     schedule,
     softmax,
 )
+from resilient_estimator.tabular._embedding import column_scales
 
 Layers = tuple[list[Floats], list[Floats], str]
 
@@ -63,26 +64,15 @@ class Scaling(NamedTuple):
 
 
 def find_scaling(values: Floats) -> Scaling:
-    """Return one unit for columns that share a range, as pixels do, else one each.
-
-    They do if at least three columns vary and, in the middle of them, the minimum and
-    the maximum of a column are within a tenth of those of the whole table.
+    """Return one unit for columns that are pixels, else one for each column.
 
     Parameters
     ----------
-    values : ndarray of shape (n_samples, n_features)
+    values : ndarray of float of shape (n_samples, n_features)
         Training rows, all of them finite.
     """
-    center, spread = values.mean(axis=0), values.std(axis=0)
-    varies = spread > 0
-    spread[~varies] = 1.0
-    low, high = values.min(axis=0)[varies], values.max(axis=0)[varies]
-    if varies.sum() >= 3:
-        tenth = 0.1 * (high.max() - low.min())
-        reach = np.median(high) >= high.max() - tenth
-        if reach and np.median(low) <= low.min() + tenth:
-            spread[:] = np.sqrt(np.mean(np.square(spread[varies])))
-    return Scaling(center, spread)
+    lower, upper = values.min(axis=0), values.max(axis=0)
+    return Scaling(values.mean(axis=0), column_scales(values.std(axis=0), lower, upper))
 
 
 class ScaledModel(NamedTuple):

@@ -14,7 +14,6 @@ from resilient_estimator.adversarial._neighbours import (
     ClassNeighbours,
     Neighbours,
 )
-from resilient_estimator.tabular._embedding import MIN_PIXELS, Embedding
 
 Scores = dict[str, Floats]
 
@@ -300,12 +299,6 @@ def _parts(n_samples: int) -> list[slice]:
     """Return slices that bound the memory; one even where there is no row."""
     starts = range(0, max(n_samples, 1), ROWS_AT_ONCE)
     return [slice(start, start + ROWS_AT_ONCE) for start in starts]
-
-
-def is_picture(space: Embedding) -> bool:
-    """Whether all columns share one scale, as pixels do."""
-    enough = all(space.numeric) and len(space.numeric) >= MIN_PIXELS
-    return enough and bool(np.ptp(space.scales) == 0)
 
 
 def _forests() -> Any:
