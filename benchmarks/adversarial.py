@@ -100,7 +100,7 @@ def make_scores(set_name: str, victim: Any, guard: Any) -> dict[str, Any]:
         return np.asarray(np.max(changes, axis=0))
 
     functions = (
-        lambda X: -guard.p_values(X),
+        lambda X: -guard.score_pvalues(X),
         lambda X: 1 - proba(X).max(axis=1),
         lambda X: -forest.score_samples(X),
         lambda X: -outliers.score_samples(X),
@@ -132,7 +132,7 @@ def judge(folder: Path, victim_cell: tuple[str, str], names: Any, n_rows: int) -
             "rows": len(found),
             **{name: auc(clean[name], score(found)) for name, score in scores.items()},
             "FPR": np.mean(-clean["guard"] <= ALPHA),
-            "TPR": np.mean(guard.p_values(found) <= ALPHA),
+            "TPR": np.mean(guard.score_pvalues(found) <= ALPHA),
             "corrected": np.mean(guard.correct(found) == truth),
         }
 
