@@ -163,7 +163,7 @@ class PredictionDivergence(OutlierMixin, TransformerMixin, BaseEstimator):
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: Any) -> NDArray[np.intp]:
+    def predict(self, X: Any) -> Positions:
         """Return -1 for rows that are flagged and 1 for others.
 
         Parameters
