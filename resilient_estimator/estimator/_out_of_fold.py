@@ -15,15 +15,14 @@ from resilient_estimator._typing import Floats, Positions
 from resilient_estimator._validation import parameter_error
 from resilient_estimator.estimator._model_outputs import score_method
 from resilient_estimator.exceptions import NoReferenceWarning
-from resilient_estimator.tabular._folds import Split, contiguous_folds, dealt_folds
-from resilient_estimator.tabular._row_order import RowOrder, find_row_order
+from resilient_estimator.tabular._folds import Folds, Split, ordered_folds
+from resilient_estimator.tabular._row_order import RowOrder
 from resilient_estimator.tabular._rows import (
     count_rows,
-    ravel_column,
     take_fit_params,
     take_rows,
 )
-from resilient_estimator.tabular._table import container_of, read_table
+from resilient_estimator.tabular._table import container_of
 
 OWNER = "ResilientEstimator"
 N_REPEATS = 3  # of the shuffling of a column
@@ -63,11 +62,6 @@ class OutOfFold(NamedTuple):
     probe_folds: Positions
     probe_scores: list[Any]
     importances: Floats | None
-    row_order: RowOrder
-
-
-class _Folds(NamedTuple):
-    splits: Sequence[Split]
     row_order: RowOrder
 
 
@@ -123,7 +117,7 @@ def cross_fit(
     if isinstance(estimator, FrozenEstimator):
         rows = np.arange(count_rows(X))
         found = _predict_fold(estimator, X, y, rows, rows[:0], importance=importance)
-        folds = _Folds([(rows, rows)], RowOrder("time", "a frozen estimator"))
+        folds = Folds([(rows, rows)], RowOrder("time", "a frozen estimator"))
         return _collect(folds, [rows[:0]], [found])
     failure: Exception | None = None
     classify = is_classifier(estimator)
@@ -173,51 +167,22 @@ def _choose_folds(
     split_params: Mapping[str, Any],
     *,
     classify: bool,
-) -> list[_Folds]:
+) -> list[Folds]:
     """Return ways to split the rows, to be tried in turn; none where there is none."""
     if cv is None:
         return []
     if isinstance(cv, (int, np.integer)) and cv >= 2:
-        folds = _ordered_folds(int(cv), row_order, X, y, classify=classify)
+        folds = ordered_folds(int(cv), row_order, X, y, classify=classify)
         return [each for each in folds if each.splits]
     given = RowOrder(row_order, "the rows are split by 'cv'")
     if hasattr(cv, "split") and not isinstance(cv, str):
-        return [_Folds(list(cv.split(container_of(X), y, **split_params)), given)]
+        return [Folds(list(cv.split(container_of(X), y, **split_params)), given)]
     try:
         splits = [(np.asarray(train), np.asarray(test)) for train, test in cv]
     except (TypeError, ValueError) as error:
         expected = "an int of at least 2, a splitter, an iterable of splits or None"
         raise parameter_error(OWNER, "cv", expected, cv) from error
-    return [_Folds(splits, given)]
-
-
-def _ordered_folds(
-    n_splits: int, row_order: str, X: Any, y: Any, *, classify: bool
-) -> list[_Folds]:
-    """Return contiguous folds, or shuffled ones where the order means nothing.
-
-    A class all of whose rows lie in one block is unknown to the model that predicts
-    it: where an estimator fails for that reason, shuffled folds come second.
-    """
-    n_samples = count_rows(X)
-    target = None if y is None else ravel_column(y)
-    order = RowOrder(row_order, "as given by 'row_order'")
-    if row_order == "auto":
-        order = find_row_order(read_table(X), target)
-    labels = target if classify and target is not None and target.ndim == 1 else None
-    classes = np.zeros(n_samples) if labels is None else labels
-    shuffled = dealt_folds(n_splits, classes)
-    if order.order == "arbitrary":
-        return [_Folds(shuffled, order)]
-    blocks = contiguous_folds(n_splits, n_samples)
-    n_classes = len(np.unique(classes))
-    known = [len(np.unique(classes[train])) for train, _ in blocks]
-    clustered = RowOrder("arbitrary", "all rows of a class stand together")
-    if labels is None or min(known, default=n_classes) == n_classes:
-        return [_Folds(blocks, order)]
-    if min(known) < 2:
-        return [_Folds(shuffled, clustered)]
-    return [_Folds(blocks, order), _Folds(shuffled, clustered)]
+    return [Folds(splits, given)]
 
 
 def _fit_fold(
@@ -270,7 +235,7 @@ def _predict_fold(
 
 
 def _collect(
-    folds: _Folds, probes: list[Positions], found: Sequence[_FoldOutputs]
+    folds: Folds, probes: list[Positions], found: Sequence[_FoldOutputs]
 ) -> OutOfFold:
     """Put the outputs of all models in the order of the rows."""
     rows = np.concatenate([test for _, test in folds.splits])

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.model_selection import KFold
 
 from resilient_estimator._typing import Positions
+from resilient_estimator.tabular._row_order import RowOrder, find_row_order
+from resilient_estimator.tabular._rows import count_rows, ravel_column
+from resilient_estimator.tabular._table import read_table
 
 Split = tuple[Positions, Positions]
+
+
+class Folds(NamedTuple):
+    """Training and held-out rows of each fold, and the order that they rest on."""
+
+    splits: Sequence[Split]
+    row_order: RowOrder
 
 
 def contiguous_folds(n_splits: int, n_samples: int) -> list[Split]:
@@ -64,3 +75,52 @@ def dealt_folds(n_splits: int, classes: Any, *, random_state: int = 0) -> list[S
     return [
         (np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_splits)
     ]
+
+
+def ordered_folds(
+    n_splits: int, row_order: str, X: Any, y: Any, *, classify: bool
+) -> list[Folds]:
+    """Return contiguous folds, or shuffled ones where the order means nothing.
+
+    A class all of whose rows lie in one block is unknown to the model that predicts
+    it: for estimators that fail for that reason, shuffled folds come second.
+
+    Parameters
+    ----------
+    n_splits : int
+        Most folds, at least 2.
+    row_order : {"auto", "time", "arbitrary"}
+        In which order the rows stand.
+    X : Table, array-like, sparse matrix or data frame
+        Rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_targets), or None
+        Targets.
+    classify : bool
+        Whether the targets are classes.
+
+    Returns
+    -------
+    folds : list of Folds
+        Ways to split the rows, the best one first; none of a way may be possible.
+    """
+    n_samples = count_rows(X)
+    target = None if y is None else ravel_column(y)
+    order = RowOrder(row_order, "as given by 'row_order'")
+    if row_order == "auto":
+        order = find_row_order(read_table(X), target)
+    labels = target if classify and target is not None and target.ndim == 1 else None
+    classes = np.zeros(n_samples) if labels is None else labels
+    shuffled = dealt_folds(n_splits, classes)
+    if order.order == "arbitrary":
+        return [Folds(shuffled, order)]
+    blocks = contiguous_folds(n_splits, n_samples)
+    n_classes = len(np.unique(classes))
+    if labels is not None and n_classes < 2:
+        return [Folds([], order)]
+    known = [len(np.unique(classes[train])) for train, _ in blocks]
+    clustered = RowOrder("arbitrary", "all rows of a class stand together")
+    if labels is None or min(known, default=n_classes) == n_classes:
+        return [Folds(blocks, order)]
+    if min(known) < 2:
+        return [Folds(shuffled, clustered)]
+    return [Folds(blocks, order), Folds(shuffled, clustered)]
