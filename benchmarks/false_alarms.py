@@ -28,8 +28,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from resilient_estimator import FeatureDrift, ResilientEstimator
+from resilient_estimator import statistics as st
 from resilient_estimator.detectors import DetectorUnion
-from resilient_estimator.detectors import _statistics as st
 
 REFERENCES = (50, 200, 1000, 5000, 50_000)
 BATCHES = (50, 100, 200, 1000, 5000, 50_000)

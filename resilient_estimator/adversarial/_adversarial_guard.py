@@ -249,11 +249,11 @@ class AdversarialGuard(BaseEstimator):
         self.ranks_ = ConformalSum({name: scores[name] for name in self.components_})
         self.keeps_rows_ = len(rows)
         p = np.empty(len(target))
-        p[rows] = self.ranks_.p_values(scores)
+        p[rows] = self.ranks_.pvalues(scores)
         others = np.setdiff1d(np.arange(len(target)), rows)
         if len(others):
             scores = self.witnesses_.scores(coordinates[others], said[others])
-            p[others] = self.ranks_.p_values(scores)
+            p[others] = self.ranks_.pvalues(scores)
         self.training_flags_ = p <= self.alpha
 
     def inspect(self, X: Any) -> Mapping[str, Mask]:
@@ -374,7 +374,7 @@ class AdversarialGuard(BaseEstimator):
         table = {name: np.full(n_samples, np.nan) for name in ["p", *self.components_]}
         if len(asked.rows):
             scores = self.witnesses_.scores(asked.coordinates[asked.rows], asked.said)
-            found = {"p": self.ranks_.p_values(scores)} | self.ranks_.parts(scores)
+            found = {"p": self.ranks_.pvalues(scores)} | self.ranks_.parts(scores)
             for name, values in found.items():
                 table[name][asked.rows] = values
         return table

@@ -243,7 +243,7 @@ def shifts_given_others(
 def _finding(
     name: str, pvalues: Floats, severity: float, upper: float, change: str
 ) -> Findings:
-    joined = float(st.cauchy(pvalues))
+    joined = float(st.cauchy_combination(pvalues))
     return Findings(
         part=RELATIONS,
         features=(name,),

@@ -100,7 +100,9 @@ class FlagDrift(CountDetector):
             scale = m * n / (m + n)
             bias = st.share_bias((r + b) / (m + n), scale, len(m))
             severity = st.debiased(np.maximum(now - before, 0.0), bias)
-            upper = np.minimum(now - before + st.band(scale, self.alpha), 1.0)
+            upper = np.minimum(
+                now - before + st.kolmogorov_band(scale, self.alpha), 1.0
+            )
         return [
             Findings(
                 part=FLAGS,

@@ -56,7 +56,7 @@ class Findings:
 
     def __post_init__(self) -> None:
         if np.isnan(self.pvalue) and len(self.pvalues):
-            self.pvalue = float(st.cauchy(self.pvalues))
+            self.pvalue = float(st.cauchy_combination(self.pvalues))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from resilient_estimator.drift import ABSENT, NOT_JUDGED, TOO_FEW
 from resilient_estimator.reference._bins import Bins, CategoryBins, NumericBins
 
 NUMBER_TESTS: dict[str, Callable[[Floats], Floats]] = {
-    "ad": st.anderson_darling_emphasis,
-    "cvm": np.ones_like,
+    "ad": st.anderson_darling_weight,
+    "cvm": st.cramer_von_mises_weight,
 }
 GROUP_TESTS = {
     "chi2": st.chi_square,
@@ -110,7 +110,7 @@ class ColumnTests:
             self._r = self._ordered.sums(self._own(reference))
             self._r_upto = np.cumsum(self._r, axis=-1)
             total = np.maximum(self._r_upto[:, -1:], 1)
-            self._looks = st.places_to_look(self._r_upto[:, :-1] / total)
+            self._looks = st.severity_boundaries(self._r_upto[:, :-1] / total)
 
     def find(self, counts: Counts, n_samples: int, noise: Any = 0.0) -> Findings:
         """Compare a batch with the reference.
@@ -218,14 +218,14 @@ class ColumnTests:
         """Compare the values of all numeric columns at once."""
         columns, looks = self._ordered.columns, self._looks
         b = self._ordered.sums(self._own(counts))
-        both = st.compare_ordered(self._r, b, self._r_upto)
+        both = st.OrderedSamples.from_counts(self._r, b, self._r_upto)
         inflation = inflations[columns]
         statistic, pvalue = self._test_numbers(both, columns, inflation)
         has_values = (both.m > 0) & (both.n > 0)
         severity, distance = st.ordered_severity(
             both, looks, len(self._cells), inflation
         )
-        band = st.band(both.scale / inflation, self._alpha)
+        band = st.kolmogorov_band(both.scale / inflation, self._alpha)
         found.statistics[columns] = np.where(has_values, statistic, np.nan)
         found.pvalues[columns] = np.where(has_values, pvalue, np.nan)
         found.severities[columns] = np.where(has_values, severity, 0.0)
@@ -239,8 +239,8 @@ class ColumnTests:
             found.unjudged[i] = "" if known else TOO_FEW if m else NOT_JUDGED
 
     def _test_numbers(
-        self, both: st.Ordered, columns: NDArray[np.intp], inflation: Floats
-    ) -> st.Comparison:
+        self, both: st.OrderedSamples, columns: NDArray[np.intp], inflation: Floats
+    ) -> st.SignificanceResult:
         if self._test == "auto":
             sparse = st.is_sparse(both)
             emphasis = NUMBER_TESTS["ad"]
@@ -248,7 +248,9 @@ class ColumnTests:
             spread = st.spread_test(both, inflation).pvalue
             spread = np.where(sparse, np.nan, spread)
             pvalues = np.array([shape.pvalue, spread]).T
-            return st.Comparison(shape.statistic, st.cauchy(pvalues, SHAPE_WEIGHTS))
+            return st.SignificanceResult(
+                shape.statistic, st.cauchy_combination(pvalues, SHAPE_WEIGHTS)
+            )
         if self._test in NUMBER_TESTS:
             return st.quadratic_test(both, NUMBER_TESTS[self._test], inflation)
         if self._test == "ks":
@@ -259,11 +261,11 @@ class ColumnTests:
                 columns.tolist(), both.r, both.b, inflation, strict=True
             )
         ]
-        return st.Comparison(*np.array(rows).T)
+        return st.SignificanceResult(*np.array(rows).T)
 
     def _test_one(
         self, i: int, r: Counts, b: Counts, inflation: float
-    ) -> st.Comparison:
+    ) -> st.SignificanceResult:
         """Compare one numeric column by a test that has no form for many."""
         cells = self._cells[i]
         if self._test == "wasserstein" and isinstance(cells, NumericBins):
@@ -301,12 +303,14 @@ class ColumnTests:
         found.statistics[i], found.pvalues[i] = statistic, pvalue
         self._measure_cells(i, r, b, inflation, found)
 
-    def _test_labels(self, r: Counts, b: Counts, inflation: float) -> st.Comparison:
+    def _test_labels(
+        self, r: Counts, b: Counts, inflation: float
+    ) -> st.SignificanceResult:
         if self._test in GROUP_TESTS:
             return GROUP_TESTS[self._test](r, b, inflation)
         whole, one = st.category_tests(r, b, inflation)
-        return st.Comparison(
-            whole.statistic, st.cauchy(np.array([whole.pvalue, one.pvalue]))
+        return st.SignificanceResult(
+            whole.statistic, st.cauchy_combination(np.array([whole.pvalue, one.pvalue]))
         )
 
     def _measure_cells(
@@ -315,7 +319,7 @@ class ColumnTests:
         distance = st.total_variation(r, b)
         bias = st.total_variation_bias(r, b, inflation)
         m, n = int(r.sum()), int(b.sum())
-        band = st.band(m * n / (m + n) / inflation, self._alpha)
+        band = st.kolmogorov_band(m * n / (m + n) / inflation, self._alpha)
         found.severities[i] = max(found.severities[i], st.debiased(distance, bias))
         found.uppers[i] = max(found.uppers[i], distance + band)
 
