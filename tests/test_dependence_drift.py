@@ -169,6 +169,6 @@ def test_taking_pairs_for_normal_would_raise_false_alarms():
     for seed in range(60):
         rng = np.random.default_rng(seed)
         detector = DependenceDrift().fit(bursts(2000, rng))
-        detector.reference_.pair_noise = None
+        detector.reference_.correlation_variance = None
         n_alarms += detector.compare(bursts(1000, rng)).pvalue < 0.05
     assert n_alarms >= 10

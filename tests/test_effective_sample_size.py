@@ -10,8 +10,8 @@ from resilient_estimator import FeatureDrift, OutputDrift, ResilientEstimator
 from resilient_estimator.detectors import DependenceDrift
 from resilient_estimator.reference import Reference
 from resilient_estimator.reference._effective_sample_size import (
-    correlation_time,
-    model_noise,
+    autocorrelation_time,
+    between_model_variance,
 )
 
 
@@ -28,19 +28,19 @@ def ranks(x):
 def test_the_time_of_an_autoregressive_series(phi):
     """It is (1 + phi) / (1 - phi) for the values; ranks are a little less alike."""
     series = autoregressive(phi, 50_000, np.random.default_rng(0))[:, 0]
-    time = correlation_time(ranks(series), ordered=True)
+    time = autocorrelation_time(ranks(series), ordered=True)
     assert time == pytest.approx((1 + phi) / (1 - phi), rel=0.2)
 
 
 def test_labels_in_runs_have_the_time_of_the_runs():
     """Runs of ten rows: sum of 1 + 2 (.9 + .8 + ... + .1) = 10."""
     codes = np.repeat(np.random.default_rng(0).integers(0, 4, 5000), 10)
-    assert correlation_time(codes, ordered=False) == pytest.approx(10, rel=0.1)
+    assert autocorrelation_time(codes, ordered=False) == pytest.approx(10, rel=0.1)
 
 
 @pytest.mark.parametrize("codes", [[], [1], [2, 2, 2, 2, 2], [0, 1] * 50])
 def test_nothing_counts_for_more_than_independent_rows(codes):
-    assert correlation_time(np.array(codes, dtype=int), ordered=True) == 1
+    assert autocorrelation_time(np.array(codes, dtype=int), ordered=True) == 1
 
 
 def alarms(phi, reps, **options):
@@ -94,7 +94,7 @@ def test_labels_in_runs_are_no_drift():
 def test_independent_rows_lose_nothing():
     X = np.random.default_rng(0).normal(size=(4000, 3))
     reference = Reference.learn(X, time_ordered=True)
-    np.testing.assert_allclose(reference.correlation_times, 1, atol=0.15)
+    np.testing.assert_allclose(reference.autocorrelation_times, 1, atol=0.15)
     assert Reference.from_json(reference.to_json()) == reference
 
 
@@ -106,7 +106,7 @@ def test_outputs_and_relations_are_ordered_too():
     ]
     model = ResilientEstimator(LogisticRegression(), detector=detectors)
     model.fit(X, X[:, 0] + rng.normal(size=3000) > 0)
-    times = model.reference_.correlation_times
+    times = model.reference_.autocorrelation_times
     assert len(times) == 2 + 3
     assert times.min() > 5
     assert not model.assess(autoregressive(0.9, 500, rng, n_features=2))
@@ -120,7 +120,7 @@ def test_noise_of_models_is_that_of_their_answers_to_the_same_rows():
     alike = np.tile(rows, (5, 1))
     odd = alike + 0.5 * (np.arange(5) == 0)[:, None]
     none, some = (
-        model_noise(ranks(x.ravel()).reshape(x.shape), folds, ordered=True)
+        between_model_variance(ranks(x.ravel()).reshape(x.shape), folds, ordered=True)
         for x in (alike + 1e-6 * rng.normal(size=alike.shape), odd)
     )
     assert none < 1e-4
@@ -129,6 +129,8 @@ def test_noise_of_models_is_that_of_their_answers_to_the_same_rows():
 
 def test_one_model_has_no_noise():
     codes = np.arange(100)
-    assert model_noise(codes[None], np.zeros(100, dtype=int), ordered=True) == 0
+    assert (
+        between_model_variance(codes[None], np.zeros(100, dtype=int), ordered=True) == 0
+    )
     constant = np.zeros((5, 100), dtype=int)
-    assert model_noise(constant, codes % 5, ordered=False) == 0
+    assert between_model_variance(constant, codes % 5, ordered=False) == 0

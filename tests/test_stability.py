@@ -40,7 +40,6 @@ from subjects import mixed_pipeline
 from resilient_estimator import NoReferenceWarning, ResilientEstimator
 from resilient_estimator._progress import Progress
 from resilient_estimator.reference import Reference
-from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.stability import Perturbation, Stability, StabilityScorer
 from resilient_estimator.stability._row_stability import (
     RowScores,
@@ -635,7 +634,7 @@ def test_space_is_finite_for_any_cell():
 
 def test_residual_scales_come_from_counts():
     residuals = np.random.default_rng(0).normal(3, 2, size=(5000, 1))
-    found = residual_scales(Reference.learn(residuals))
+    found = Reference.learn(residuals).robust_scales()
     assert found[0] == pytest.approx(2, rel=0.05)
 
 

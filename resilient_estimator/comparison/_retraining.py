@@ -37,7 +37,7 @@ from resilient_estimator.comparison._resampling import (
 )
 from resilient_estimator.exceptions import is_count, is_number
 from resilient_estimator.fallback import check_labels
-from resilient_estimator.reference._residual_scale import NORMAL_MAD
+from resilient_estimator.reference._bins import NORMAL_MAD
 from resilient_estimator.tabular._table import count_rows
 
 HELD_OUT = 0.3

@@ -106,7 +106,7 @@ class CountDetector(BaseEstimator):
 
     def _inflation(self, columns: slice) -> NDArray[np.float64]:
         """Return the correlation times of some columns; 1 if rows are independent."""
-        layout, times = self.reference_.layout, self.reference_.correlation_times
+        layout, times = self.reference_.layout, self.reference_.autocorrelation_times
         n_columns = len(layout.columns) + len(layout.outputs)
         return (np.ones(n_columns) if times is None else times)[columns]
 

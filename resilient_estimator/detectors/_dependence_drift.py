@@ -138,7 +138,7 @@ class DependenceDrift(CountDetector):
             sums.append(int(own @ score.astype(np.int64)))
             squares.append(int(own @ score.astype(np.int64) ** 2))
         products = profile.counts[layout.offsets[-1] :]
-        second = layout.pairs.square(products) + np.diag(squares)
+        second = layout.pairs.unflatten(products) + np.diag(squares)
         n = max(profile.n_samples, 1)
         mean = np.array(sums) / n / STEPS
         covariance = second / n / STEPS**2 - np.outer(mean, mean)
@@ -146,7 +146,7 @@ class DependenceDrift(CountDetector):
 
     def _find(self, profile: Profile) -> list[Findings]:
         pairs = self.reference_.layout.pairs
-        if pairs.n_products == 0:
+        if pairs.n_pairs == 0:
             return []
         times = self._inflation(slice(None))[pairs.columns]
         r, b = self._prepared, self._moments(profile)
@@ -155,7 +155,7 @@ class DependenceDrift(CountDetector):
         worth = r.n / inflation, b.n / inflation
         if min(worth) + max(worth) - len(names) < FEWEST_FREE or min(worth) < 5:
             return [_too_few(GIVEN_THE_OTHERS), _too_few(CORRELATIONS)]
-        noise = self.reference_.pair_noise
+        noise = self.reference_.correlation_variance
         return [
             self._compare_means(r, b, worth, names),
             self._compare_correlations(r, b, worth, names, noise),

@@ -124,7 +124,7 @@ class OutputDrift(CountDetector):
 
         Production's answers are those of one model, the reference's those of several.
         """
-        noise = self.reference_.model_noise
+        noise = self.reference_.model_variance
         if noise is None:
             return 0.0
         tests = self._prepared

@@ -16,7 +16,6 @@ from resilient_estimator.estimator._deferral import (
     inspect_rows,
     take_rows,
 )
-from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.stability._model_stability import Stability
 from resilient_estimator.stability._perturbation import Perturbation
 from resilient_estimator.stability._row_stability import (
@@ -147,7 +146,7 @@ def _residual_scales(model: Any) -> Floats:
             "The stability of a regressor is in units of its out-of-fold residuals, "
             f"which were not made: fit with another 'cv' than {model.cv!r}."
         )
-    return residual_scales(residuals)
+    return residuals.robust_scales()  # type: ignore[no-any-return]
 
 
 def assess_stability(model: Any, X: Any, rows: NDArray[np.intp]) -> Stability:

@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_is_fitted
 from resilient_estimator._validation import parameter_error
 from resilient_estimator.exceptions import is_count, is_number
 from resilient_estimator.reference import Reference
-from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.stability._model_stability import Stability
 from resilient_estimator.stability._neighbour_differences import N_NEIGHBORS
 from resilient_estimator.stability._perturbation import Perturbation
@@ -209,7 +208,7 @@ class StabilityScorer(BaseEstimator):
         truth = np.asarray(y, dtype=float)
         said = np.asarray(cross_val_predict(clone(model), X, y))
         residuals = truth.reshape(said.shape) - said
-        return residual_scales(Reference.learn(residuals.reshape(len(said), -1)))
+        return Reference.learn(residuals.reshape(len(said), -1)).robust_scales()
 
 
 def check_tolerance(owner: Any, tolerance: Any) -> None:
