@@ -84,8 +84,8 @@ class Drift:
     parts : tuple of str, default=()
         What each entry belongs to: "features", "outputs", "relations" or "flags".
         Empty: all are features.
-    uppers : ndarray of float of shape (n_features,), default=None
-        Upper ends of the bands of severity: what the batch is too small to rule out.
+    upper_severities : ndarray of float of shape (n_features,), default=None
+        Upper confidence bounds of the severities: what the batch cannot rule out.
     surged : ndarray of bool of shape (n_features,), default=None
         Whether a label or the missing values at least doubled their share, and hold
         one row in fifty: material whatever the severity.
@@ -106,7 +106,7 @@ class Drift:
     alpha: float
     min_severity: float
     parts: tuple[str, ...] = ()
-    uppers: NDArray[np.float64] | None = None
+    upper_severities: NDArray[np.float64] | None = None
     surged: NDArray[np.bool_] | None = None
     batch_pvalue: float | None = None
     batch_drifted: bool = False
@@ -188,14 +188,14 @@ class Drift:
     def to_dict(self) -> dict[str, list[Any]]:
         """Return one list per attribute, with one entry per column."""
         n_entries = len(self.features)
-        uppers = np.full(n_entries, np.nan) if self.uppers is None else self.uppers
+        upper = self.upper_severities
         return {
             "part": list(self.parts or (FEATURES,) * n_entries),
             "feature": list(self.features),
             "statistic": self.statistics.tolist(),
             "pvalue": self.pvalues.tolist(),
             "severity": self.severities.tolist(),
-            "upper": uppers.tolist(),
+            "upper": (np.full(n_entries, np.nan) if upper is None else upper).tolist(),
             "word": list(self.words),
             "verdict": list(self.verdicts),
             "detected": self.drifted.tolist(),

@@ -347,7 +347,7 @@ def test_a_profile_of_a_day_is_judged_as_its_rows():
     assert day == model.profile(rows)
     whole, summed = model.assess(rows).drift, model.detector_.compare(day)
     assert set(whole.parts) == {"features", "outputs", "relations", "flags"}
-    for name in ("pvalues", "severities", "uppers", "statistics"):
+    for name in ("pvalues", "severities", "upper_severities", "statistics"):
         np.testing.assert_array_equal(getattr(summed, name), getattr(whole, name))
     assert summed.verdicts == whole.verdicts
     assert summed.changes == whole.changes

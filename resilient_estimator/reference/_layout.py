@@ -100,8 +100,8 @@ class Layout:
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             The batch.
-        outputs : Table of shape (n_answered, n_outputs), default=None
-            Outputs of the model for the rows that it answers.
+        outputs : Table of shape (n_predicted, n_outputs), default=None
+            Outputs of the model for the rows that it predicts.
         flags : dict of str to ndarray of bool of shape (n_samples,), default=None
             Which rows a guard flags, for each reason.
 

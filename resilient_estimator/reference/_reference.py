@@ -220,23 +220,23 @@ def _learn_layout(
     pairs: bool,
 ) -> tuple[Layout, Counts]:
     """Choose the layout, and count all but the products of pairs."""
-    learnt = _learn_columns(table, max_cells, min_count)
-    learnt_outputs = _learn_columns(outputs, max_cells, min_count)
+    features = _bin_columns(table, max_cells, min_count)
+    output_columns = _bin_columns(outputs, max_cells, min_count)
     layout = Layout(
-        [bins for bins, _ in learnt],
+        [bins for bins, _ in features],
         named=table is not None and table.names is not None,
-        outputs=[bins for bins, _ in learnt_outputs],
+        outputs=[bins for bins, _ in output_columns],
         flags=list(flags),
-        pairs=_choose_pairs(learnt) if pairs else None,
+        pairs=_choose_pairs(features) if pairs else None,
     )
     counts = np.zeros(layout.n_counts, dtype=np.int64)
-    for column, (_, own) in enumerate((*learnt, *learnt_outputs)):
+    for column, (_, own) in enumerate((*features, *output_columns)):
         counts[layout.cells_of(column)] = own
     layout.count_flags(flags, counts)
     return layout, counts
 
 
-def _learn_columns(
+def _bin_columns(
     table: Table | None, max_cells: int, min_count: int
 ) -> list[tuple[Bins, Counts]]:
     if table is None:
@@ -247,9 +247,11 @@ def _learn_columns(
     ]
 
 
-def _choose_pairs(learnt: list[tuple[Bins, Counts]]) -> PairedColumns:
-    numeric = [i for i, (bins, _) in enumerate(learnt) if isinstance(bins, NumericBins)]
-    return choose_paired_columns(numeric, [learnt[i][1] for i in numeric])
+def _choose_pairs(columns: list[tuple[Bins, Counts]]) -> PairedColumns:
+    numeric = [
+        i for i, (bins, _) in enumerate(columns) if isinstance(bins, NumericBins)
+    ]
+    return choose_paired_columns(numeric, [columns[i][1] for i in numeric])
 
 
 def _count_pairs(layout: Layout, table: Table, counts: Counts) -> Floats:
