@@ -10,6 +10,7 @@ from resilient_estimator.detectors import DependenceDrift
 from resilient_estimator.detectors._dependence_drift import shifts_given_others
 from resilient_estimator.reference import Reference
 from resilient_estimator.reference._normal_scores import STEPS, normal_scores
+from resilient_estimator.tabular._table import read_table
 
 
 def correlated(n, seed, n_features=4, rho=0.6):
@@ -74,6 +75,72 @@ def test_severity_of_correlations_is_about_their_change_over_pi():
     assert drift.severities[1] == pytest.approx(expected, abs=0.005)
 
 
+def moments(reference, profile):
+    """Return mean scores and correlation of two columns, from integer sums."""
+    first, second = reference.layout.pairs.scores
+    counts = [profile.counts[reference.layout.cells_of(i)] for i in (0, 1)]
+    means = np.array([counts[0] @ first.astype(int), counts[1] @ second.astype(int)])
+    squares = np.array(
+        [counts[0] @ first.astype(int) ** 2, counts[1] @ second.astype(int) ** 2]
+    )
+    mean = means / profile.n_samples / 16
+    variance = squares / profile.n_samples / 256 - mean**2
+    covariance = profile.counts[-1] / profile.n_samples / 256 - mean.prod()
+    return mean, covariance / np.sqrt(variance.prod())
+
+
+def test_changes_of_correlations_are_fishers_z():
+    """By hand: p-value, debiased severity and upper bound of a single pair."""
+    detector = DependenceDrift(alpha=0.1).fit(correlated(800, 0, n_features=2))
+    profile = detector.reference_.layout.profile(correlated(300, 1, 2, rho=0.4))
+    (_, found) = detector.find(profile)
+    before = moments(detector.reference_, detector.reference_.profile)[1]
+    z = np.arctanh(moments(detector.reference_, profile)[1]) - np.arctanh(before)
+    estimated = detector.reference_.correlation_variance[0, 1]
+    inflation = (800 * estimated + 50) / 850
+    error = np.sqrt(inflation * (1 / 797 + 1 / 297))
+    assert found.pvalues == pytest.approx([2 * stats.norm.sf(abs(z) / error)])
+    chance = stats.norm.isf(1 / 4) * error
+    assert found.severities == pytest.approx([np.sqrt(z**2 - chance**2) / np.pi])
+    upper = (abs(z) + stats.norm.isf(0.05) * error) / np.pi
+    assert found.upper_severities == pytest.approx([upper])
+
+
+def test_severity_of_a_shift_is_a_total_variation_of_normal_distributions():
+    """Columns without correlation: the shift of one is the shift given the other."""
+    batch = correlated(50_000, 1, 2, rho=0.0) + np.array([0.5, 0])
+    detector = DependenceDrift().fit(correlated(50_000, 0, 2, rho=0.0))
+    (found, _) = detector.find(detector.reference_.layout.profile(batch))
+    shift, error = 0.5, np.sqrt(2 / 50_000)
+    assert found.severities[0] == pytest.approx(
+        2 * stats.norm.cdf(shift / 2) - 1, abs=0.005
+    )
+    upper = 2 * stats.norm.cdf((shift + 1.96 * error) / 2) - 1
+    assert found.upper_severities[0] == pytest.approx(upper, abs=0.005)
+    assert found.upper_severities[0] - found.severities[0] == pytest.approx(
+        upper - (2 * stats.norm.cdf(shift / 2) - 1), rel=0.15
+    )
+
+
+def test_the_variance_of_a_correlation_is_that_of_its_influence_function():
+    """Of ``x y - rho (x^2 + y^2) / 2``, for skewed columns, from their scores."""
+    rng = np.random.default_rng(0)
+    X = np.exp(correlated(3000, 0, n_features=2)) * rng.gamma(1, size=(3000, 1))
+    reference = Reference.learn(X, pairs=True)
+    located = [
+        bins.locate(read_table(X), i) for i, bins in enumerate(reference.layout.columns)
+    ]
+    scores = [
+        score[cells].astype(float)
+        for score, cells in zip(reference.layout.pairs.scores, located, strict=True)
+    ]
+    x, y = ((z - z.mean()) / z.std() for z in scores)
+    rho = np.mean(x * y)
+    variance = np.var(x * y - rho * (x**2 + y**2) / 2) / (1 - rho**2) ** 2
+    found = reference.correlation_variance
+    assert found[0, 1] == found[1, 0] == pytest.approx(variance, rel=1e-4)
+
+
 def test_profiles_of_parts_add_up():
     detector = DependenceDrift().fit(correlated(2000, 0))
     batch = correlated(600, 1)
@@ -99,6 +166,7 @@ def test_scores_are_normal_quantiles_of_the_reference():
     assert scores[:2].tolist() == [0, 0]
     middle = stats.norm.ppf((np.arange(100) + 0.5) / 100)
     np.testing.assert_allclose(scores[3:-1] / STEPS, middle, atol=0.5 / STEPS + 1e-9)
+    assert normal_scores(np.array([0, 0, 1, 10**6, 1]))[[2, 4]].tolist() == [-56, 56]
 
 
 def test_labels_and_nearly_constant_columns_are_not_compared():
@@ -139,6 +207,15 @@ def test_three_rows_are_too_few():
     assert set(drift_of(correlated(500, 0), correlated(3, 1)).verdicts) == {
         "too few rows to say"
     }
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "n_features", "enough"),
+    [(30, 5, 4, True), (30, 4, 4, False), (12, 12, 4, True), (12, 11, 4, False)],
+)
+def test_five_rows_and_twenty_degrees_of_freedom_are_enough(m, n, n_features, enough):
+    drift = drift_of(correlated(m, 0, n_features), correlated(n, 1, n_features))
+    assert np.isfinite(drift.severities).tolist() == [enough, enough]
 
 
 def test_copies_of_a_column_are_handled():

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -223,6 +224,23 @@ def test_a_few_flags_of_new_rows_are_not_drift():
     """A guard that flags no training row still flags a few new ones."""
     drift = FlagDrift().fit(flags(0, 5000)).compare(flags(60, 5000))
     assert drift.pvalue > 0.9
+
+
+def test_flags_are_compared_with_a_rise_by_min_severity():
+    """By hand: binomial tail, debiased rise and its upper bound."""
+    detector = FlagDrift(min_severity=0.05, alpha=0.1).fit(flags(20, 1000))
+    profile = detector.reference_.layout.profile(None, flags=flags(30, 200))
+    (found,) = detector.find(profile)
+    expected = stats.binom.sf(29, 200, 20.5 / 1001 + 0.05)
+    assert found.pvalues == pytest.approx([expected])
+    scale = 1000 * 200 / 1200
+    share = 50 / 1200
+    chance = stats.norm.isf(1 / 4) * np.sqrt(share * (1 - share) / scale)
+    assert found.severities == pytest.approx([np.sqrt(0.13**2 - chance**2)])
+    upper = 0.13 + stats.kstwobign.isf(0.1) / np.sqrt(scale)
+    assert found.upper_severities == pytest.approx([upper])
+    none = detector.reference_.layout.profile(None, flags=flags(0, 200))
+    assert detector.find(none)[0].pvalues.tolist() == [1.0]
 
 
 def test_the_change_of_flags_is_described():

@@ -6,9 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import load_real, load_slide
+from scipy import stats
 
 from resilient_estimator import FeatureDrift
-from resilient_estimator.detectors._feature_drift import TESTS
+from resilient_estimator import statistics as st
+from resilient_estimator.detectors._numeric_cells import NumericCells
+from resilient_estimator.detectors._univariate import (
+    TESTS,
+    _positions,
+    _weighted_bonferroni,
+)
 from resilient_estimator.drift import severity_word
 from resilient_estimator.reference import Reference
 
@@ -206,6 +213,76 @@ def test_every_test_runs_on_every_kind_of_column(test):
     changed = drift_of(mixed(2000), batch, test)
     assert not clean.detected
     assert changed.drifted.tolist() == [True, False, True]
+
+
+# How the tests of a column are combined
+
+
+@pytest.mark.parametrize(
+    ("pvalue", "side_pvalues", "expected"),
+    [
+        (0.02, [], 0.02),
+        (0.018, [0.5], 0.02),
+        (0.5, [0.002], 0.02),
+        (0.016, [0.5, 0.9], 0.02),
+        (0.99, [0.9], 1.0),
+        (np.nan, [0.02], 0.02),
+        (np.nan, [0.02, 0.01], 0.02),
+    ],
+)
+def test_side_tests_get_a_tenth_of_alpha_each(pvalue, side_pvalues, expected):
+    assert _weighted_bonferroni(pvalue, side_pvalues) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1.1, 0.1), (0.85, 0.0)])
+def test_shape_gets_four_times_the_weight_of_spread(scale, shift):
+    """From the rows themselves; the detector merges cells, so nearly the same."""
+    x, y = normal(2000), scale * normal(500, seed=1) + shift
+    values = np.union1d(x, y)
+    samples = st.OrderedSamples.from_counts(
+        *(np.bincount(np.searchsorted(values, z[:, 0]), minlength=2500) for z in (x, y))
+    )
+    shape = st.quadratic_test(samples, st.anderson_darling_weight).pvalue
+    spread = st.spread_test(samples).pvalue
+    mean = np.average(stats.cauchy.isf([shape, spread]), weights=[0.8, 0.2])
+    expected = stats.cauchy.sf(mean) * (1 + np.log(2) / 10)
+    (family,) = (detector := FeatureDrift().fit(x)).find(
+        detector.reference_.layout.profile(y)
+    )
+    assert family.pvalues == pytest.approx([expected], rel=0.15)
+    assert min(shape, spread) < 0.3 * max(shape, spread)
+
+
+def test_upper_severities_are_measured_distances_plus_a_kolmogorov_band():
+    x, y = normal(2000), normal(500, seed=1) + 0.5
+    (family,) = (detector := FeatureDrift(alpha=0.1).fit(x)).find(
+        detector.reference_.layout.profile(y)
+    )
+    distance = stats.ks_2samp(x[:, 0], y[:, 0]).statistic
+    band = stats.kstwobign.isf(0.1) / np.sqrt(2000 * 500 / 2500)
+    assert family.upper_severities == pytest.approx([distance + band], abs=0.01)
+
+
+def test_fine_cells_are_merged_to_a_hundred_groups_of_equal_share():
+    layout = (reference := Reference.learn(mixed(20_000))).layout
+    counts = reference.profile.counts
+    fine, coarse = (
+        NumericCells.of(layout.columns, layout.offsets, counts, coarse=coarse)
+        for coarse in (False, True)
+    )
+    assert fine.columns.tolist() == coarse.columns.tolist() == [0, 1]
+    number = coarse.sums(counts)[0]
+    assert (number.sum(), fine.sums(counts)[0].sum()) == (20_000, 20_000)
+    assert np.count_nonzero(number) == pytest.approx(100, abs=2)
+    assert number.max() < 300
+    assert number[0] == 0  # bins below the reference
+    cells = counts[layout.cells_of(0)][2:]
+    assert fine.sums(counts)[0][: len(cells)].tolist() == cells.tolist()
+
+
+def test_infinite_values_are_as_far_as_the_outermost_edge():
+    edges = np.array([1.0, 2.0, 4.0])
+    assert _positions(edges).tolist() == [1, 1, 1.5, 3, 4, 4]
 
 
 # One bad column
