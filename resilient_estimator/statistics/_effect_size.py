@@ -69,11 +69,12 @@ def ordered_severity(
     r_lower, r_middle, r_upper = samples.r_below[rows, boundaries].T
     lower, middle, upper = samples.distance[rows, boundaries].T
     changes = np.abs([largest_distance(samples), middle, upper - lower])
-    bias = np.empty_like(changes)
-    bias[0] = kolmogorov_bias(scale, n_columns)
-    bias[1] = share_bias(r_middle, scale, n_columns)
-    bias[2] = share_bias(r_upper - r_lower, scale, n_columns)
-    severity = debiased(changes, bias).max(axis=0)
+    bias = [
+        kolmogorov_bias(scale, n_columns),
+        share_bias(r_middle, scale, n_columns),
+        share_bias(r_upper - r_lower, scale, n_columns),
+    ]
+    severity = debiased(changes, np.array(bias)).max(axis=0)
     return Severity(np.asarray(severity), np.asarray(changes.max(axis=0)))
 
 
