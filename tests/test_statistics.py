@@ -321,6 +321,12 @@ def test_total_variation_bias_covers_nine_of_ten_clean_batches():
     assert np.mean(below) == pytest.approx(0.9, abs=0.02)
 
 
+def test_total_variation_bias_grows_with_the_inflation():
+    r, b = np.array([30, 50, 20]), np.array([9, 11, 10])
+    expected = st.total_variation_bias(r, b)
+    assert st.total_variation_bias(3 * r, 3 * b, 3.0) == pytest.approx(expected)
+
+
 def test_debiased_subtracts_squares():
     assert st.debiased(0.5, 0.3) == pytest.approx(0.4)
     assert st.debiased(0.2, 0.3) == 0

@@ -106,25 +106,21 @@ class FlagDrift(CountDetector):
             scale = m * n / (m + n)
             bias = st.share_bias((r + b) / (m + n), scale, len(m))
             severity = st.debiased(np.maximum(now - before, 0.0), bias)
-            upper = np.minimum(
-                now - before + st.kolmogorov_band(scale, self.alpha), 1.0
-            )
-        return [
-            FamilyResult(
-                part=FLAGS,
-                features=tuple(self.reference_.layout.flags),
-                statistics=np.where(known, now, np.nan),
-                pvalues=np.where(known, self._tail(r, b, m, n), np.nan),
-                severities=np.where(known, severity, np.nan),
-                upper_severities=np.where(known, upper, 1.0),
-                surged=np.zeros(len(m), dtype=bool),
-                fixed_verdicts=tuple("" if each else TOO_FEW for each in known),
-                describe=lambda i: (
-                    f"{percent(float(now[i]))} of rows, up from "
-                    f"{percent(float(before[i]))}"
-                ),
-            )
-        ]
+            upper = now - before + st.kolmogorov_band(scale, self.alpha)
+        family = FamilyResult(
+            part=FLAGS,
+            features=tuple(self.reference_.layout.flags),
+            statistics=np.where(known, now, np.nan),
+            pvalues=np.where(known, self._tail(r, b, m, n), np.nan),
+            severities=np.where(known, severity, np.nan),
+            upper_severities=np.where(known, np.minimum(upper, 1.0), 1.0),
+            surged=np.zeros(len(m), dtype=bool),
+            fixed_verdicts=tuple("" if each else TOO_FEW for each in known),
+            describe=lambda i: (
+                f"{percent(now[i])} of rows, up from {percent(before[i])}"
+            ),
+        )
+        return [family]
 
     def _tail(self, r: Any, b: Any, m: Any, n: Any) -> Floats:
         """Return the p-value of the hypothesis that shares rose by `min_severity`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -130,24 +131,21 @@ def decide(
     shares = _shares_of_alpha(families, weights)
     own = [f.pvalue / share for f, share in zip(families, shares, strict=True)]
     batch = min([1.0, *(p for p in own if np.isfinite(p))])
-    pvalues, verdicts, changes = [], [], []
-    for family, share in zip(families, shares, strict=True):
-        corrected = np.minimum(st.holm(family.pvalues) / share, 1.0)
-        corrected = np.maximum(corrected, batch)  # NaN stays
-        own_verdicts = rule.verdicts(family, corrected)
-        pvalues.append(corrected)
-        verdicts += own_verdicts
-        changes += [
-            family.describe(i) if verdict == DRIFTED else ""
-            for i, verdict in enumerate(own_verdicts)
-        ]
+    pvalues = [
+        _correct(f, share, batch) for f, share in zip(families, shares, strict=True)
+    ]
+    verdicts = [rule.verdicts(f, p) for f, p in zip(families, pvalues, strict=True)]
+    drifted = any(
+        p < rule.alpha and bool(rule.is_material(family).any())
+        for p, family in zip(own, families, strict=True)
+    )
     return Drift(
         features=tuple(name for f in families for name in f.features),
         statistics=_join(f.statistics for f in families),
         pvalues=_join(pvalues),
         severities=_join(f.severities for f in families),
-        verdicts=tuple(verdicts),
-        changes=tuple(changes),
+        verdicts=tuple(chain.from_iterable(verdicts)),
+        changes=tuple(chain.from_iterable(map(_describe_drift, families, verdicts))),
         n_reference=n_reference,
         n_samples=n_samples,
         alpha=rule.alpha,
@@ -156,11 +154,22 @@ def decide(
         upper_severities=_join(f.upper_severities for f in families),
         surged=np.concatenate([np.empty(0, bool), *(f.surged for f in families)]),
         batch_pvalue=batch,
-        batch_drifted=any(
-            p < rule.alpha and bool(rule.is_material(family).any())
-            for p, family in zip(own, families, strict=True)
-        ),
+        batch_drifted=drifted,
     )
+
+
+def _correct(family: FamilyResult, share: float, batch: float) -> Floats:
+    """Return the corrected p-values of a family with its share of alpha."""
+    corrected = np.minimum(st.holm(family.pvalues) / share, 1.0)
+    return np.maximum(corrected, batch)  # NaN stays
+
+
+def _describe_drift(family: FamilyResult, verdicts: Sequence[str]) -> list[str]:
+    """Return what changed where there is drift, "" elsewhere."""
+    return [
+        family.describe(i) if verdict == DRIFTED else ""
+        for i, verdict in enumerate(verdicts)
+    ]
 
 
 def _shares_of_alpha(
