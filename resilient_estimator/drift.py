@@ -78,11 +78,10 @@ class Drift:
     min_severity : float
         Severity from which a real difference counts as drift.
     parts : tuple of str, default=()
-        What each entry belongs to: "features", "outputs", "relations" or "flags". If
-        empty, all entries are features.
-    uppers : ndarray of float of shape (n_features,), default=None
-        Upper ends of the confidence bands of severity: changes up to this size cannot
-        be ruled out with so few rows.
+        What each entry belongs to: "features", "outputs", "relations" or "flags".
+        Empty: all are features.
+    upper_severities : ndarray of float of shape (n_features,), default=None
+        Upper confidence bounds of the severities: what the batch cannot rule out.
     surged : ndarray of bool of shape (n_features,), default=None
         Whether a label or the missing values at least doubled their share and now make
         up at least one row in fifty, which is material whatever the severity.
@@ -103,7 +102,7 @@ class Drift:
     alpha: float
     min_severity: float
     parts: tuple[str, ...] = ()
-    uppers: Floats | None = None
+    upper_severities: Floats | None = None
     surged: Mask | None = None
     batch_pvalue: float | None = None
     batch_drifted: bool = False
@@ -196,14 +195,14 @@ class Drift:
     def to_dict(self) -> dict[str, list[Any]]:
         """Return a dict of lists, with one item per column."""
         n_entries = len(self.features)
-        uppers = np.full(n_entries, np.nan) if self.uppers is None else self.uppers
+        upper = self.upper_severities
         return {
             "part": list(self.parts or (FEATURES,) * n_entries),
             "feature": list(self.features),
             "statistic": self.statistics.tolist(),
             "pvalue": self.pvalues.tolist(),
             "severity": self.severities.tolist(),
-            "upper": uppers.tolist(),
+            "upper": (np.full(n_entries, np.nan) if upper is None else upper).tolist(),
             "word": list(self.words),
             "verdict": list(self.verdicts),
             "detected": self.drifted.tolist(),

@@ -123,8 +123,8 @@ class FindsFamilies(Protocol):
     """A detector whose p-values a union can combine before any correction."""
 
     @property
-    def rules(self) -> Any:
-        """Limits of what is real, material, or ruled out."""
+    def rule(self) -> Any:
+        """When a difference is significant, material, or ruled out."""
         ...
 
     def find(self, profile: Any) -> Sequence[Any]:

@@ -591,7 +591,7 @@ def test_ranks_of_dependent_scores_are_calibrated():
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(2, 2000))
     ranks = ConformalSum({"a": first, "b": first})
-    p = ranks.p_values({"a": second, "b": second})
+    p = ranks.pvalues({"a": second, "b": second})
     assert stats.kstest(p, "uniform").pvalue > 0.01
 
 

@@ -1,7 +1,7 @@
 """On clean data drift is reported with probability alpha at most (law 7).
 
-The number of alarms in independent draws is binomial; each bound is what a chance of
-.05 exceeds in one of a thousand runs of the test.
+The number of alarms in independent draws is binomial; with a probability of .05 it
+exceeds the bound in one of a thousand runs of the test.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from resilient_estimator import FeatureDrift, ResilientEstimator
 from resilient_estimator.detectors import DetectorUnion
 
-pytestmark = pytest.mark.slow  # simulations: not once more against the wheel
+pytestmark = pytest.mark.slow  # simulations: not repeated against the wheel
 
 ALPHA = 0.05
 SIZES = [(50, 50), (50, 5000), (200, 1000), (1000, 1000), (5000, 200)]
@@ -43,7 +43,7 @@ def ten_columns(rng, n):
 
 
 def alarms(m, n, reps, world=ten_columns, kind=FeatureDrift):
-    """Return how often drift was reported, and how often p was below alpha."""
+    """Return how often drift was reported and how often p was below alpha."""
     result = np.zeros(2, dtype=int)
     for seed in range(reps):
         rng = np.random.default_rng([seed, m, n])
@@ -60,20 +60,20 @@ def test_ten_clean_columns_raise_few_false_alarms(m, n):
 
 @pytest.mark.parametrize(("m", "n"), SIZES)
 def test_more_detectors_do_not_mean_more_false_alarms(m, n):
-    """The union looks at how columns depend on one another too."""
+    """The union also compares how columns depend on one another."""
     reported, significant = alarms(m, n, 60, kind=DetectorUnion)
     assert reported <= significant <= most(60)
 
 
 @pytest.mark.parametrize("rho", [0.3, 0.5, 0.9])
-def test_alarms_stay_rare_where_columns_go_together(rho):
-    """Cauchy's combination alone would exceed alpha by two fifths here."""
+def test_alarms_stay_rare_if_columns_are_correlated(rho):
+    """The Cauchy combination alone would exceed alpha by two fifths here."""
 
-    def together(rng, n):
+    def equicorrelated(rng, n):
         common = rng.normal(size=(n, 1))
         return np.sqrt(rho) * common + np.sqrt(1 - rho) * rng.normal(size=(n, 50))
 
-    _, significant = alarms(500, 200, 120, together)
+    _, significant = alarms(500, 200, 120, equicorrelated)
     assert significant <= most(120)
 
 
@@ -92,8 +92,8 @@ def test_rare_binaries_raise_few_false_alarms(share):
     assert reported <= significant <= most(100)
 
 
-def test_alarms_are_as_frequent_as_allowed_where_columns_are_independent():
-    """A detector that never spoke would pass every other test of this file."""
+def test_alarms_are_as_frequent_as_alpha_if_columns_are_independent():
+    """A detector that never reports drift would pass every other test of this file."""
 
     def numbers(rng, n):
         return rng.normal(size=(n, 10))
@@ -113,7 +113,7 @@ def test_the_other_tests_raise_few_false_alarms_too(test):
 
 
 def test_assess_of_clean_batches_reports_drift_rarely():
-    """Law 7 where the user meets it: ten columns, a fitted model, a new batch."""
+    """Law 7 from the user's point of view: ten columns, a fitted model, a new batch."""
     count = 0
     for seed in range(60):
         X = np.random.default_rng(seed).normal(size=(700, 10))

@@ -288,7 +288,7 @@ def test_nothing_but_nan():
     assessment = numbers_model().assess(X)
     assert assessment
     changes = [assessment.drift.changes[i] for i in assessment.drift.of("features")]
-    assert changes == ["missing 100 %, was 0 %"] * 3
+    assert changes == ["missing values rose from 0 % to 100 %"] * 3
 
 
 def test_column_of_nan_in_training():

@@ -41,7 +41,6 @@ from resilient_estimator import NoReferenceWarning, ResilientEstimator
 from resilient_estimator._progress import Progress
 from resilient_estimator.estimator._batch import Batch
 from resilient_estimator.reference import Reference
-from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.stability import Perturbation, Stability, StabilityScorer
 from resilient_estimator.stability._constraints import PerturbationConstraints
 from resilient_estimator.stability._row_noise import RowNoise
@@ -650,7 +649,7 @@ def test_space_is_finite_for_any_cell():
 
 def test_residual_scales_come_from_counts():
     residuals = np.random.default_rng(0).normal(3, 2, size=(5000, 1))
-    found = residual_scales(Reference.learn(residuals))
+    found = Reference.learn(residuals).robust_scales()
     assert found[0] == pytest.approx(2, rel=0.05)
 
 

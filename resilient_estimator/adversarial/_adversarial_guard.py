@@ -307,11 +307,11 @@ class AdversarialGuard(BaseEstimator):
         )
         self.calibration_ = ConformalSum({n: scores[n] for n in self.components_})
         pvalues = np.empty(len(rows))
-        pvalues[kept] = self.calibration_.p_values(scores)
+        pvalues[kept] = self.calibration_.pvalues(scores)
         if not kept.all():
             others = ~kept
             scores = self.scorer_.scores(coordinates[rows[others]], predictions[others])
-            pvalues[others] = self.calibration_.p_values(scores)
+            pvalues[others] = self.calibration_.pvalues(scores)
         self.training_flags_ = np.zeros(len(coordinates), dtype=bool)
         self.training_flags_[rows] = pvalues <= self.alpha
 
@@ -437,7 +437,7 @@ class AdversarialGuard(BaseEstimator):
         table = {name: np.full(len(coordinates), np.nan) for name in names}
         if len(rows):
             scores = self.scorer_.scores(coordinates[rows], values)
-            found = {"pvalue": self.calibration_.p_values(scores)}
+            found = {"pvalue": self.calibration_.pvalues(scores)}
             for name, pvalues in (found | self.calibration_.parts(scores)).items():
                 table[name][rows] = pvalues
         return table

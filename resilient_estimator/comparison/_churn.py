@@ -24,7 +24,6 @@ from resilient_estimator.comparison._churn_result import (
     PairedPerformance,
 )
 from resilient_estimator.fallback import check_labels
-from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.statistics._intervals import (
     clopper_pearson_lower,
     clopper_pearson_upper,
@@ -198,7 +197,7 @@ def _choose_tolerance(tolerance: Any, *models: Any) -> float:
     for model in models:
         reference = getattr(model, "reference_", None)
         if reference is not None and reference.residuals is not None:
-            scales = residual_scales(reference.residuals)
+            scales = reference.residuals.robust_scales()
             if len(scales) == 1 and scales[0] > 0:
                 return float(scales[0])
     expected = "given for regressors that do not remember their out-of-fold residuals"

@@ -39,7 +39,6 @@ from resilient_estimator.comparison._resampling import (
     subsample_rows,
 )
 from resilient_estimator.fallback import check_labels
-from resilient_estimator.reference._residual_scale import NORMAL_MAD
 from resilient_estimator.tabular._rows import (
     count_rows,
     ravel_column,
@@ -303,7 +302,8 @@ def _residual_scale(predictions: NDArray[Any], y: NDArray[Any] | None) -> float:
     scale = 0.0
     if y is not None:
         residuals = y - predictions
-        scale = NORMAL_MAD * float(stats.median_abs_deviation(residuals, axis=None))
+        spread = stats.median_abs_deviation(residuals, axis=None, scale="normal")
+        scale = float(spread)
     if scale > 0:
         return scale
     expected = "given for a regressor without y_eval, or one whose residuals are zero"

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._validation import (
-    OPEN_PROPORTION,
-    check_argument,
-    parameter_error,
+from resilient_estimator._validation import check_parameters
+from resilient_estimator.detectors._multiple_testing import (
+    DecisionRule,
+    FamilyResult,
+    decide,
 )
-from resilient_estimator.detectors._multiple_testing import Findings, Rules, judge
 from resilient_estimator.drift import Drift
-from resilient_estimator.exceptions import is_number
 from resilient_estimator.protocols import Detector
 from resilient_estimator.reference import Profile, Reference
 
@@ -82,9 +81,9 @@ class CountDetector(BaseEstimator):
         families = self.find(profile)
         n_reference = self.reference_.profile.n_samples
         weights = [1.0] * len(families)
-        return judge(families, weights, self.rules, n_reference, profile.n_samples)
+        return decide(families, weights, self.rule, n_reference, profile.n_samples)
 
-    def find(self, profile: Profile) -> list[Findings]:
+    def find(self, profile: Profile) -> list[FamilyResult]:
         """Return what the tests find in a profile, before any correction."""
         layout_id = self.reference_.layout.layout_id
         if profile.layout_id != layout_id:
@@ -97,9 +96,9 @@ class CountDetector(BaseEstimator):
         return self._find(profile)
 
     @property
-    def rules(self) -> Rules:
-        """Limits of what is real, material, or ruled out."""
-        return Rules(self.alpha, self.min_severity, self.max_severity)
+    def rule(self) -> DecisionRule:
+        """When a difference is significant, material, or ruled out."""
+        return DecisionRule(self.alpha, self.min_severity, self.max_severity)
 
     def _profile(self, X: Any) -> Profile:
         return self.reference_.layout.profile(X)
@@ -107,25 +106,17 @@ class CountDetector(BaseEstimator):
     def _prepare(self) -> Any:
         raise NotImplementedError
 
-    def _find(self, profile: Profile) -> list[Findings]:
+    def _find(self, profile: Profile) -> list[FamilyResult]:
         raise NotImplementedError
 
     def _inflation(self, columns: slice) -> NDArray[np.float64]:
         """Return the correlation times of some columns; 1 if rows are independent."""
-        layout, times = self.reference_.layout, self.reference_.correlation_times
+        layout, times = self.reference_.layout, self.reference_.autocorrelation_times
         n_columns = len(layout.columns) + len(layout.outputs)
         return (np.ones(n_columns) if times is None else times)[columns]
 
     def _check_parameters(self) -> None:
-        check_argument(self, "alpha", self.alpha, OPEN_PROPORTION)
-        time_ordered = getattr(self, "time_ordered", False)
-        if not isinstance(time_ordered, (bool, np.bool_)):
-            raise parameter_error(self, "time_ordered", "a bool", time_ordered)
-        for name in ("min_severity", "max_severity"):
-            value = getattr(self, name)
-            if not is_number(value) or not 0 <= value <= 1:
-                expected = "a float in the range [0, 1]"
-                raise parameter_error(self, name, expected, value)
+        check_parameters(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()

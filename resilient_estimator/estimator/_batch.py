@@ -24,7 +24,6 @@ from resilient_estimator.estimator._abstention import abstention_reasons, is_unc
 from resilient_estimator.estimator._deferral import answer_deferred, select
 from resilient_estimator.estimator._model_outputs import output_table, score_method
 from resilient_estimator.guards._base import explain_flags, is_clear, rows_for
-from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.stability._model_stability import Stability
 from resilient_estimator.stability._row_stability import (
     Neighbourhood,
@@ -262,7 +261,7 @@ class Batch:
                     "The stability of a regressor is in units of its out-of-fold "
                     f"residuals, which are missing because {why}; refit with cv=5."
                 )
-            scales = residual_scales(residuals)
+            scales = residuals.robust_scales()
         return RowStability(
             model.estimator_,
             model.perturbation_,

@@ -19,7 +19,6 @@ from resilient_estimator._validation import (
     check_parameters,
 )
 from resilient_estimator.reference import Reference
-from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.stability._model_stability import Stability
 from resilient_estimator.stability._neighbour_differences import N_NEIGHBORS
 from resilient_estimator.stability._perturbation import Perturbation
@@ -213,7 +212,7 @@ class StabilityScorer(BaseEstimator):
         truth = np.asarray(y, dtype=float)
         predictions = np.asarray(cross_val_predict(clone(model), X, y))
         residuals = truth.reshape(predictions.shape) - predictions
-        return residual_scales(Reference.learn(residuals.reshape(len(residuals), -1)))
+        return Reference.learn(residuals.reshape(len(residuals), -1)).robust_scales()
 
 
 def _is_fitted(model: Any) -> bool:
