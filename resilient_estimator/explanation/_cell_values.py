@@ -10,13 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing, indexable
 
+from resilient_estimator.tabular._column import is_missing, label_text
 from resilient_estimator.tabular._embedding import numbers
-from resilient_estimator.tabular._table import (
-    Table,
-    is_missing,
-    label_text,
-    read_table,
-)
+from resilient_estimator.tabular._table import Table, read_table
 
 
 def as_table(X: Any) -> Table:

@@ -17,8 +17,9 @@ from resilient_estimator.explanation._marginal_distributions import (
 )
 from resilient_estimator.explanation._soft_features import SoftFeature
 from resilient_estimator.tabular._assign import replace_columns
+from resilient_estimator.tabular._column import label_text
 from resilient_estimator.tabular._embedding import numbers
-from resilient_estimator.tabular._table import Table, column_names, label_text
+from resilient_estimator.tabular._table import Table, column_names
 
 LEVELS = np.linspace(0.02, 0.98, 25)
 MIN_SHARE = 0.01

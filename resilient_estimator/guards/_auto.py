@@ -1,4 +1,4 @@
-"""The guard that a ResilientEstimator has by default."""
+"""The guard that a ResilientEstimator uses by default."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from resilient_estimator.tabular._table import read_rows
 
 
 class GuardUnion(ListComposition):
-    """Flag what any of several guards flags.
+    """Flag every row that any of several guards flags.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class GuardUnion(ListComposition):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at.
+            Rows to inspect.
 
         Returns
         -------
@@ -137,17 +137,17 @@ class GuardUnion(ListComposition):
         return _joined(inspect_training(guard, rows) for guard in self.guards_)
 
     def all_clear(self, X: Any) -> bool:
-        """Return whether it is plain that no row has a flag; False is no verdict."""
+        """Return whether no row has a flag; False leaves it open."""
         rows = read_rows(X)
         return all(is_clear(guard, rows) for guard in getattr(self, "guards_", [None]))
 
     def explain(self, X: Any) -> dict[str, dict[str, int]]:
-        """Count the flagged rows per reason and column, where guards can tell.
+        """Count the flagged rows per reason and column, where guards know them.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at.
+            Rows to inspect.
 
         Returns
         -------

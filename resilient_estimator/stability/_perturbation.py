@@ -25,14 +25,13 @@ from resilient_estimator.stability._neighbour_differences import (
 )
 from resilient_estimator.stability._row_noise import N_QUANTILES, RowNoise
 from resilient_estimator.tabular._assign import Change, replace_columns
+from resilient_estimator.tabular._column import MISSING, label_text
 from resilient_estimator.tabular._embedding import numbers
 from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import (
-    MISSING,
     Table,
     column_names,
     container_of,
-    label_text,
     read_table,
 )
 
