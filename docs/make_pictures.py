@@ -92,7 +92,10 @@ ROOMS = {
     ],
     "results": ["assessment, display\nin words and pictures"],
     "the wrapper": ["estimator\nfit, predict, assess"],
-    "outermost": ["monitor\na memory over time", "__main__, testing\ncommand line, checks"],
+    "outermost": [
+        "monitor\na memory over time",
+        "__main__, testing\ncommand line, checks",
+    ],
 }
 
 
