@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from resilient_estimator._composition import ListComposition
 from resilient_estimator._validation import (
     OPEN_PROPORTION,
+    POSITIVE,
     check_argument,
     parameter_error,
 )
@@ -26,7 +27,6 @@ from resilient_estimator.detectors._multiple_testing import (
 )
 from resilient_estimator.detectors._output_drift import OutputDrift
 from resilient_estimator.drift import DRIFTED, FEATURES, TOO_FEW, Drift
-from resilient_estimator.exceptions import is_number
 from resilient_estimator.reference import Profile, Reference
 
 # Most of alpha stays with the columns, which most changes touch.
@@ -39,11 +39,11 @@ DEFAULT = (
 
 
 class DetectorUnion(ListComposition):
-    """Judge a batch by several detectors together.
+    """Compare a batch by several detectors together.
 
-    Each detector is a family of tests, or two. The batch has drifted at level `alpha`
-    if that of any family says so after Bonferroni's correction for their number, so
-    more detectors do not mean more false alarms.
+    Each detector contributes one or two families of tests. A batch has drifted at level
+    `alpha` if the p-value of any family is below it after Bonferroni's correction for
+    their number, so more detectors do not mean more false alarms.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ class DetectorUnion(ListComposition):
             return
         fits = isinstance(self.weights, Sequence) and (
             len(self.weights) == len(self._chosen())
-            and all(is_number(weight) and weight > 0 for weight in self.weights)
+            and all(map(POSITIVE.accepts, self.weights))
         )
         if not fits:
             expected = "None or one positive number per detector"
