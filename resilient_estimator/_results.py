@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from resilient_estimator.exceptions import needs_extra
 
@@ -10,8 +10,9 @@ from resilient_estimator.exceptions import needs_extra
 class NoTruthValue:
     """A result that cannot be used as a condition.
 
-    ``bool(result)`` is either True when action is needed, or an error. Without this
-    class every result would be true, and ``assert churn(...)`` would never fail.
+    ``bool(result)`` is either True when action is needed, or an error that names the
+    attribute to use. Without this class every result would be true, and ``assert
+    churn(...)`` would never fail.
 
     Examples
     --------
@@ -24,8 +25,11 @@ class NoTruthValue:
     TypeError: Gate has no truth value. Use its attribute 'passed'.
     """
 
+    _instead: ClassVar[str] = "passed"
+
     def __bool__(self) -> NoReturn:
-        hint = " Use its attribute 'passed'." if hasattr(type(self), "passed") else ""
+        known = self._instead in dir(self)
+        hint = f" Use its attribute {self._instead!r}." if known else ""
         raise TypeError(f"{type(self).__name__} has no truth value.{hint}")
 
 

@@ -55,11 +55,3 @@ class NoReferenceWarning(UserWarning):
 def needs_extra(package: str, extra: str, what: str) -> str:
     """Return the message about an optional package that is not installed."""
     return f"{what} needs {package}: pip install 'resilient-estimator[{extra}]'"
-
-
-def ambiguous_truth(result: object, attribute: str) -> TypeError:
-    """Return the error for ``bool()`` of a result, naming the attribute to use."""
-    return TypeError(
-        f"The truth value of a {type(result).__name__} is ambiguous. "
-        f"Use its {attribute!r} attribute."
-    )

@@ -241,7 +241,11 @@ def test_columns_beyond_the_third_are_counted():
 def test_results_without_a_meaning_of_truth_refuse_bool(model):
     """The error names the attribute to use instead."""
     assessment = model.assess(people(500, 1), stability=True)
-    with pytest.raises(TypeError, match=r"of a Drift is ambiguous.* its 'detected'"):
+    with pytest.raises(
+        TypeError, match=r"Drift has no truth.* .detected."
+    ):
         bool(assessment.drift)
-    with pytest.raises(TypeError, match=r"of a Stability is ambiguous.* its 'value'"):
+    with pytest.raises(
+        TypeError, match=r"Stability has no truth.* .value."
+    ):
         bool(assessment.stability)

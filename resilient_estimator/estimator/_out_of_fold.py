@@ -112,7 +112,8 @@ def cross_fit(
     Returns
     -------
     out_of_fold : OutOfFold or None
-        None where the rows cannot be split, or a fold fails: a warning gives the reason.
+        None where the rows cannot be split, or a fold fails, of which a warning gives
+        the reason.
     """
     if isinstance(estimator, FrozenEstimator):
         rows = np.arange(count_rows(X))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from resilient_estimator.exceptions import ambiguous_truth
+from resilient_estimator._results import NoTruthValue
 from resilient_estimator.stability._row_stability import RowScores
 from resilient_estimator.statistics._intervals import wilson
 
@@ -14,7 +15,7 @@ UNSTABLE = 0.75  # refitted models often disagree about rows below
 
 
 @dataclass(frozen=True)
-class Stability:
+class Stability(NoTruthValue):
     """Stability of a model over a set of rows, with a confidence interval.
 
     Its value is the share of small changes that leave the prediction unchanged. Among
@@ -49,6 +50,8 @@ class Stability:
     >>> print(f"{stability.value:.2f} [{stability.lower:.3f}, {stability.upper:.3f}]")
     0.85 [0.805, 0.886]
     """
+
+    _instead: ClassVar[str] = "value"
 
     value: float
     lower: float
@@ -93,9 +96,6 @@ class Stability:
         lower, upper = wilson(value, n_effective, confidence_level)
         share = float(np.mean(rows.stability < UNSTABLE))
         return cls(value, lower, upper, n_samples, n_copies, share, confidence_level)
-
-    def __bool__(self) -> bool:
-        raise ambiguous_truth(self, "value")
 
     def __repr__(self) -> str:
         return (
