@@ -31,7 +31,7 @@ from resilient_estimator.drift import (
     WORDS,
     Drift,
 )
-from resilient_estimator.stability._model_stability import Stability
+from resilient_estimator.stability._stability_result import Stability
 from resilient_estimator.statistics._intervals import wilson
 from resilient_estimator.tabular._table import read_table
 

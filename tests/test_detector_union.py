@@ -15,7 +15,7 @@ from resilient_estimator.detectors import (
     FlagDrift,
 )
 from resilient_estimator.detectors._auto import make_detector
-from resilient_estimator.detectors._multiple_testing import (
+from resilient_estimator.detectors._decision_rule import (
     DecisionRule,
     FamilyResult,
     decide,

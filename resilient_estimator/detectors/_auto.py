@@ -1,4 +1,4 @@
-"""The detector that a ResilientEstimator has by default."""
+"""Make the detector that the `detector` parameter of ResilientEstimator stands for."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from resilient_estimator._format import percent
 from resilient_estimator._typing import Counts, Floats, Mask
 from resilient_estimator._validation import Constraints
 from resilient_estimator.detectors._base import CountDetector
-from resilient_estimator.detectors._multiple_testing import (
+from resilient_estimator.detectors._decision_rule import (
     RULE_CONSTRAINTS,
     FamilyResult,
 )

@@ -17,14 +17,14 @@ from resilient_estimator._validation import (
     parameter_error,
 )
 from resilient_estimator.detectors._base import compare_batch, fit_detector
-from resilient_estimator.detectors._dependence_drift import DependenceDrift
-from resilient_estimator.detectors._feature_drift import FeatureDrift
-from resilient_estimator.detectors._flag_drift import FlagDrift
-from resilient_estimator.detectors._multiple_testing import (
+from resilient_estimator.detectors._decision_rule import (
     DecisionRule,
     FamilyResult,
     decide,
 )
+from resilient_estimator.detectors._dependence_drift import DependenceDrift
+from resilient_estimator.detectors._feature_drift import FeatureDrift
+from resilient_estimator.detectors._flag_drift import FlagDrift
 from resilient_estimator.detectors._output_drift import OutputDrift
 from resilient_estimator.drift import DRIFTED, FEATURES, TOO_FEW, Drift
 from resilient_estimator.reference import Profile, Reference

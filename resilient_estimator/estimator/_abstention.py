@@ -1,4 +1,4 @@
-"""Rows on which the estimator had better abstain: its own outputs give them away."""
+"""Find rows on which the estimator had better abstain: uncertain or unstable ones."""
 
 from __future__ import annotations
 

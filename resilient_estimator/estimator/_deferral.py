@@ -1,7 +1,8 @@
-"""Let the fallback answer the rows that are deferred to it, and join the answers."""
+"""Decide which rows the fallback answers, and join its answers with the estimator's."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,14 @@ from resilient_estimator._typing import Mask, Positions
 from resilient_estimator.exceptions import FallbackError
 from resilient_estimator.fallback import check_labels
 from resilient_estimator.tabular._rows import take_rows
+
+
+def union(masks: Mapping[str, Mask], n_samples: int) -> Mask:
+    """Return which rows are in any of the masks."""
+    joined = np.zeros(n_samples, dtype=bool)
+    for mask in masks.values():
+        joined |= mask
+    return joined
 
 
 def answer_deferred(

@@ -27,7 +27,8 @@ from resilient_estimator.assessment import Assessment
 from resilient_estimator.detectors._auto import make_detector
 from resilient_estimator.detectors._base import fit_detector
 from resilient_estimator.estimator._abstention import check_min_confidence
-from resilient_estimator.estimator._batch import Batch, union
+from resilient_estimator.estimator._batch import Batch
+from resilient_estimator.estimator._deferral import union
 from resilient_estimator.estimator._meta_estimator import (
     every_part_has,
     shows_sample_weight,

@@ -1,4 +1,4 @@
-"""What `fit` remembers: training rows, counted as later batches are."""
+"""Build the reference in `fit`: count training rows as later batches are counted."""
 
 from __future__ import annotations
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from resilient_estimator._typing import Floats, Mask, Positions
 from resilient_estimator._validation import parameter_error
-from resilient_estimator.explanation._cell_values import as_table, label_objects
 from resilient_estimator.explanation._marginal_distributions import (
     Marginal,
     read_marginals,
 )
 from resilient_estimator.explanation._soft_features import SoftFeature
+from resilient_estimator.explanation._value_format import as_table, label_objects
 from resilient_estimator.tabular._assign import replace_columns
 from resilient_estimator.tabular._column import label_text
 from resilient_estimator.tabular._embedding import numbers

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resilient_estimator._typing import Floats
-from resilient_estimator.explanation._cell_values import as_table
+from resilient_estimator.explanation._value_format import as_table
 from resilient_estimator.reference import Reference
 from resilient_estimator.reference._bins import CategoryBins, NumericBins
 from resilient_estimator.tabular._column import MISSING

@@ -1,4 +1,4 @@
-"""The guard that a ResilientEstimator uses by default."""
+"""Make the guard that the `guard` parameter of ResilientEstimator stands for."""
 
 from __future__ import annotations
 

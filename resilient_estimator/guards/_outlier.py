@@ -13,18 +13,18 @@ from sklearn.utils.validation import check_is_fitted
 from resilient_estimator._typing import Mask
 from resilient_estimator._validation import parameter_error
 from resilient_estimator.protocols import Guard
-from resilient_estimator.tabular._readable import (
-    UNREADABLE,
-    find_columns,
-    in_training_order,
-    predict_readable,
-    valid_rows,
-)
 from resilient_estimator.tabular._rows import count_rows
 from resilient_estimator.tabular._table import (
     column_names,
     container_of,
     read_table,
+)
+from resilient_estimator.tabular._valid_rows import (
+    UNREADABLE,
+    find_columns,
+    in_training_order,
+    predict_readable,
+    valid_rows,
 )
 
 

@@ -58,7 +58,7 @@ class Queries(NamedTuple):
         )
 
 
-def hash_rows(coordinates: Floats) -> NDArray[np.uint64]:
+def hash_coordinates(coordinates: Floats) -> NDArray[np.uint64]:
     """Return a hash of each row.
 
     Parameters

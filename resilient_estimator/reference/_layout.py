@@ -1,4 +1,4 @@
-"""Fixed cells of every column."""
+"""The layout: which cells the values of every column are counted in."""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ from resilient_estimator._validation import (
     check_parameters,
 )
 from resilient_estimator.reference import Reference
-from resilient_estimator.stability._model_stability import Stability
 from resilient_estimator.stability._neighbour_differences import N_NEIGHBORS
 from resilient_estimator.stability._perturbation import Perturbation
 from resilient_estimator.stability._row_stability import (
@@ -30,6 +29,7 @@ from resilient_estimator.stability._row_stability import (
     RowStability,
     follows_probabilities,
 )
+from resilient_estimator.stability._stability_result import Stability
 
 
 class StabilityScorer(BaseEstimator):

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 from resilient_estimator._typing import Counts, Floats, Positions
-from resilient_estimator.statistics._counts import (
+from resilient_estimator.statistics._base import (
     MIN_EXPECTED,
     SignificanceResult,
     cumulative_shares,

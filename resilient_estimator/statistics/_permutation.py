@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from resilient_estimator._typing import Counts, Floats
-from resilient_estimator.statistics._counts import SignificanceResult, nonempty
+from resilient_estimator.statistics._base import SignificanceResult, nonempty
 
 Statistic = Callable[[Counts, Counts], Floats]
 

@@ -1,4 +1,4 @@
-"""A space of numbers in which rows have distances."""
+"""Embed rows of mixed types as vectors of numbers that have distances."""
 
 from __future__ import annotations
 

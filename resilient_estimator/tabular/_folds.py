@@ -1,4 +1,4 @@
-"""Which rows are held out together."""
+"""Folds of a cross-fit: contiguous blocks, or shuffled and stratified."""
 
 from __future__ import annotations
 

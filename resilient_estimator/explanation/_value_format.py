@@ -90,7 +90,7 @@ def format_value(value: Any) -> str:
 
     Examples
     --------
-    >>> from resilient_estimator.explanation._cell_values import format_value
+    >>> from resilient_estimator.explanation._value_format import format_value
     >>> format_value(3900.0), format_value(0.123456), format_value("nurse")
     ('3,900', '0.12346', 'nurse')
     """
