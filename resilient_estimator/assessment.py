@@ -17,8 +17,7 @@ from scipy import stats
 from sklearn.metrics import r2_score
 from sklearn.utils import Bunch
 
-from resilient_estimator._format import percent
-from resilient_estimator._results import import_pandas
+from resilient_estimator._results import import_pandas, percent
 from resilient_estimator._typing import Floats, Mask
 from resilient_estimator.drift import (
     ABSENT,
@@ -31,7 +30,7 @@ from resilient_estimator.drift import (
     WORDS,
     Drift,
 )
-from resilient_estimator.stability._stability_result import Stability
+from resilient_estimator.stability._scorer import Stability
 from resilient_estimator.statistics._intervals import wilson
 from resilient_estimator.tabular._table import read_table
 

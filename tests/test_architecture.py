@@ -14,7 +14,6 @@ import resilient_estimator
 PACKAGE = Path(resilient_estimator.__file__).parent
 PLUMBING = {
     "_typing",
-    "_format",
     "_results",
     "_validation",
     "_composition",

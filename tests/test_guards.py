@@ -28,7 +28,7 @@ from resilient_estimator import (
     RulePredictor,
 )
 from resilient_estimator.guards import GuardUnion
-from resilient_estimator.guards._auto import make_guard
+from resilient_estimator.guards._union import make_guard
 
 REAL = (
     "adult",

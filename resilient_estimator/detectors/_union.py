@@ -1,4 +1,4 @@
-"""Several detectors as one."""
+"""Several detectors as one, and the detector that a parameter stands for."""
 
 from __future__ import annotations
 
@@ -237,3 +237,23 @@ def _as_family(drift: Drift) -> FamilyResult:
         describe=lambda i: drift.changes[i],
         pvalue=drift.pvalue,
     )
+
+
+def make_detector(detector: Any) -> Any:
+    """Return the unfitted detector that the parameter of ResilientEstimator stands for.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it stands for none.
+    """
+    if detector is None:
+        return None
+    if isinstance(detector, str) and detector == "auto":
+        return DetectorUnion()
+    if isinstance(detector, (list, tuple)):
+        return DetectorUnion(list(detector))
+    if not hasattr(detector, "compare") or isinstance(detector, type):
+        expected = "'auto', None, an object with 'fit' and 'compare', or a list of such"
+        raise parameter_error("ResilientEstimator", "detector", expected, detector)
+    return clone(detector, safe=False)

@@ -18,9 +18,9 @@ from resilient_estimator._validation import (
 )
 from resilient_estimator.explanation._beam_search import BeamSearch, Tweaks
 from resilient_estimator.explanation._black_box import BlackBox
-from resilient_estimator.explanation._edits import Edits
 from resilient_estimator.explanation._marginal_distributions import find_reference
 from resilient_estimator.explanation._soft_features import (
+    Edits,
     SoftFeature,
     read_soft_features,
 )

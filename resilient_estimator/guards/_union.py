@@ -1,4 +1,4 @@
-"""Several guards as one."""
+"""Several guards as one, and the guard that a constructor parameter stands for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from resilient_estimator.guards._base import (
     is_clear,
     rows_for,
 )
+from resilient_estimator.guards._category import CategoryGuard
 from resilient_estimator.guards._outlier import as_guard
+from resilient_estimator.guards._range import RangeGuard
 from resilient_estimator.protocols import Guard, HeldOutPredictions
 from resilient_estimator.tabular._table import read_rows
 
@@ -171,3 +173,14 @@ def _joined(found: Iterable[Mapping[str, Mask]]) -> dict[str, Mask]:
             known = flags.get(reason)
             flags[reason] = mask if known is None else known | mask
     return flags
+
+
+def make_guard(guard: Any) -> Guard | None:
+    """Return the unfitted guard that the parameter of ResilientEstimator stands for."""
+    if guard is None:
+        return None
+    if isinstance(guard, str) and guard == "auto":
+        return GuardUnion([RangeGuard(), CategoryGuard()])
+    if isinstance(guard, (list, tuple)):
+        return as_guard(GuardUnion(list(guard)))
+    return as_guard(guard)

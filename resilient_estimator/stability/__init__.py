@@ -2,8 +2,7 @@
 
 from resilient_estimator._public import publish
 from resilient_estimator.stability._perturbation import Perturbation
-from resilient_estimator.stability._scorer import StabilityScorer
-from resilient_estimator.stability._stability_result import Stability
+from resilient_estimator.stability._scorer import Stability, StabilityScorer
 
 __all__ = ["Perturbation", "Stability", "StabilityScorer"]
 

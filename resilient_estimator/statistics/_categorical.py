@@ -11,11 +11,12 @@ from resilient_estimator._typing import Counts, Floats
 from resilient_estimator.statistics._base import (
     MIN_EXPECTED,
     SignificanceResult,
+    Statistic,
     nonempty,
+    permutation_test,
     smallest_expected,
     sum_groups,
 )
-from resilient_estimator.statistics._permutation import Statistic, permutation_test
 from resilient_estimator.statistics._severity import Z_90, debiased
 
 MAX_TESTED_CELLS = 64

@@ -17,9 +17,9 @@ from resilient_estimator.statistics._base import (
     MIN_EXPECTED,
     SignificanceResult,
     cumulative_shares,
+    permutation_test,
     sum_groups,
 )
-from resilient_estimator.statistics._permutation import permutation_test
 
 MAX_GROUPS = 64
 FEW_CELLS = 16
