@@ -129,5 +129,5 @@ def _label(drift: Drift, i: int) -> str:
 def _title(drift: Drift) -> str:
     return (
         f"{drift.n_drifted} of {drift.n_columns} columns drifted "
-        f"({drift.n_samples:,} rows, training {drift.n_reference:,})"
+        f"({drift.n_samples:,} rows; training: {drift.n_reference:,})"
     )
