@@ -14,7 +14,7 @@ from resilient_estimator import FeatureDrift, ResilientEstimator
 from resilient_estimator.detectors import DetectorUnion
 from resilient_estimator.reference import Reference
 
-pytestmark = pytest.mark.slow  # simulations: not once more against the wheel
+pytestmark = pytest.mark.slow
 
 ALPHA = 0.05
 SIZES = [(50, 50), (50, 5000), (200, 1000), (1000, 1000), (5000, 200)]
