@@ -1,32 +1,32 @@
-"""How well attacked rows are told from clean ones: AdversarialGuard and its peers.
+"""How well AdversarialGuard and its peers separate attacked rows from clean ones.
 
     python benchmarks/adversarial.py [--quick] [--sets ...] [--victims ...]
         [--attacks ...] [--rows N] [--cache FOLDER] [--cached]
         [--evasion] [--false-positives]
 
 Attacks are those of adversarial-robustness-toolbox (ART). They change clean test rows
-that a victim answers rightly until its answer is another; rows where an attack fails
-do not count, nor do cells with fewer than three rows. Each figure is the area under the
-ROC curve (AUC) between all clean test rows, errors of the victim included, and the
-attacked ones. Beside the guard stand: 1 - max, one minus the victim's highest
-probability; IsolationForest; LocalOutlierFactor; feature squeezing, how much the
-victim's probabilities change when cells are coarsened to eight quantiles, of pictures
-to eight grey levels or the median of 2 x 2 pixels (Xu, Evans and Qi, 2018). "FPR" is
-the share of clean test rows that the guard flags at alpha = .05, "TPR" that of the
-attacked rows, "corrected" how many of these get their old answer back from the nearest
-class.
+that a victim classifies correctly until its prediction changes; rows where an attack
+fails do not count, nor do cells with fewer than three rows. Each figure is the area
+under the ROC curve (AUC) between all clean test rows, errors of the victim included,
+and the attacked ones. The guard is compared with: 1 - max, one minus the victim's
+highest probability; IsolationForest; LocalOutlierFactor; feature squeezing, how much
+the victim's probabilities change when cells are coarsened to eight quantiles, those of
+pictures to eight grey levels or the median of 2 x 2 pixels (Xu, Evans and Qi, 2018).
+"FPR" is the share of clean test rows that the guard flags at alpha = .05, "TPR" that of
+the attacked rows, "corrected" the share of these whose original label is that of the
+nearest class.
 
 Tables are one-hot and standardised, so that attacks can move in them; Adult is 6,000
 training and 1,000 test rows of it. Pictures lie in [0, 1]; MNIST is 5,000 and 1,000.
 
 --false-positives prints the FPR on ten splits of each table instead. --evasion prints
 the cost factor of an attacker who knows the guard: how much farther, in Euclidean
-distance, he must move a row for the answer to change without a flag, on straight lines
-to the nearest training rows of other answers: its median, its geometric mean, and for
-how many rows the guard costs him nothing.
+distance, a row must move for the prediction to change without a flag, on straight lines
+to the nearest training rows with other predictions: its median, its geometric mean, and
+the share of rows for which evading the guard costs nothing.
 
-Attacks take minutes per cell, of SVC and forests most; with --cache they are made once,
-so cells can run in pieces. The whole takes about an hour on one core.
+Attacks take minutes per cell, those on SVC and forests most; with --cache they are run
+once, so cells can be run one at a time. All of them take about an hour on one core.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def make_scores(set_name: str, victim: Any, guard: Any) -> dict[str, Any]:
         return np.asarray(np.max(changes, axis=0))
 
     functions = (
-        lambda X: -guard.p_values(X),
+        lambda X: -guard.score_pvalues(X),
         lambda X: 1 - proba(X).max(axis=1),
         lambda X: -forest.score_samples(X),
         lambda X: -outliers.score_samples(X),
@@ -116,14 +116,15 @@ def judge(folder: Path, victim_cell: tuple[str, str], names: Any, n_rows: int) -
     guard = AdversarialGuard().fit_model(victim, split.X, split.y)
     scores = make_scores(set_name, victim, guard)
     clean = {name: score(split.X_test) for name, score in scores.items()}
-    said = victim.predict(split.X_test)
-    was = said[said == split.y_test]
+    predictions = victim.predict(split.X_test)
+    original = predictions[predictions == split.y_test]
     for name in names:
         attacked = cached_attack(folder, set_name, victim_name, name, n_rows)
-        flipped = victim.predict(attacked) != was[: len(attacked)]
-        found, truth = attacked[flipped], was[: len(attacked)][flipped]
+        labels = original[: len(attacked)]
+        flipped = victim.predict(attacked) != labels
+        found, truth = attacked[flipped], labels[flipped]
         if len(found) < FEWEST:
-            print(f"  {set_name} {victim_name} {name}: {len(found)} rows only")
+            print(f"  {set_name} {victim_name} {name}: only {len(found)} rows")
             continue
         yield {
             "set": set_name,
@@ -132,7 +133,7 @@ def judge(folder: Path, victim_cell: tuple[str, str], names: Any, n_rows: int) -
             "rows": len(found),
             **{name: auc(clean[name], score(found)) for name, score in scores.items()},
             "FPR": np.mean(-clean["guard"] <= ALPHA),
-            "TPR": np.mean(guard.p_values(found) <= ALPHA),
+            "TPR": np.mean(guard.score_pvalues(found) <= ALPHA),
             "corrected": np.mean(guard.correct(found) == truth),
         }
 
@@ -176,9 +177,13 @@ def print_false_positives(sets: Any, victims: Any, n_splits: int) -> None:
         X, y, n_train, n_test = load_numbers(set_name)
         for victim in victims:
             rates = []
-            for seed in range(n_splits):
+            for random_state in range(n_splits):
                 Z, Z_test, z, _ = train_test_split(
-                    X, y, train_size=n_train, test_size=n_test, random_state=seed
+                    X,
+                    y,
+                    train_size=n_train,
+                    test_size=n_test,
+                    random_state=random_state,
                 )
                 model = make_pipeline(StandardScaler(), VICTIMS[victim])
                 guard = AdversarialGuard(model).fit(Z, z)
@@ -188,14 +193,14 @@ def print_false_positives(sets: Any, victims: Any, n_splits: int) -> None:
 
 
 def print_evasion(cells: Any, n_rows: int) -> None:
-    """Print how much farther an attacker who knows the guard must go."""
+    """Print how much farther an attacker who knows the guard must move rows."""
     print("set            victim  rows  get through  median  mean  free")
     for set_name, victim_name in cells:
         split, victim = load_split(set_name), fit_victim(set_name, victim_name)
         guard = AdversarialGuard().fit_model(victim, split.X, split.y)
-        said = victim.predict(split.X_test)
-        unseen = ~guard.inspect(split.X_test)["adversarial"]
-        rows = split.X_test[(said == split.y_test) & unseen][:n_rows]
+        correct = victim.predict(split.X_test) == split.y_test
+        unflagged = ~guard.inspect(split.X_test)["adversarial"]
+        rows = split.X_test[correct & unflagged][:n_rows]
         costs = np.array([evade(victim, guard, split.X, row) for row in rows])
         through = np.isfinite(costs[:, 1])
         factors = costs[through, 1] / costs[through, 0]
@@ -206,21 +211,21 @@ def print_evasion(cells: Any, n_rows: int) -> None:
 
 
 def evade(victim: Any, guard: Any, reference: Floats, row: Floats) -> Floats:
-    """Return the distances at which the answer changes, and changes without a flag."""
-    answer = victim.predict(row[np.newaxis])
-    away = np.linalg.norm(reference - row, axis=1)
-    away[victim.predict(reference) == answer] = np.inf
-    targets = reference[np.argsort(away)[:N_TARGETS]]
+    """Return the distances to another prediction: at all, and without a flag."""
+    prediction = victim.predict(row[np.newaxis])
+    distances = np.linalg.norm(reference - row, axis=1)
+    distances[victim.predict(reference) == prediction] = np.inf
+    targets = reference[np.argsort(distances)[:N_TARGETS]]
     steps = np.linspace(0, 1, N_STEPS + 1)[1:, np.newaxis, np.newaxis]
     tried = (row + steps * (targets - row)).reshape(-1, len(row))
     moved = np.linalg.norm(tried - row, axis=1)
-    changed = victim.predict(tried) != answer
+    changed = victim.predict(tried) != prediction
     hidden = changed & ~guard.inspect(tried)["adversarial"]
     return np.array([np.min(moved, where=w, initial=np.inf) for w in (changed, hidden)])
 
 
 def main() -> None:
-    """Run the cells that are asked for."""
+    """Run the selected cells."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two sets, two victims")
     parser.add_argument("--sets", nargs="+", default=[*TABLES, *PICTURES])

@@ -1,19 +1,19 @@
-"""By how much anchoring lowers churn, and what it costs: 4 data sets x 4 models.
+"""How much anchoring reduces churn, and what it costs: 4 data sets x 4 models.
 
     python benchmarks/anchored_refit.py [--reps 3] [--quick]
 
-An old model learns from a window of rows, the new one from a window that lies .43 of
-its length later: 57 % of the rows are in both. Both are asked about the rows after the
-second window. The rows of adult, spambase and digits are shuffled first, those of elec2
-stand in the order of time, and each repetition starts elsewhere. "plain" is an ordinary
-refit, with another seed than the old model's; ".5" and ".7" are refits anchored with
-that strength; ".7 out" is the last one with out-of-fold answers of the old model's kind
-for the rows that the old model learnt from.
+The old model is trained on a window of rows, the new one on a window shifted by 43 % of
+its length, so 57 % of the rows are in both. Both predict the rows after the second
+window. The rows of adult, spambase and digits are shuffled first; those of elec2 are in
+temporal order, and each repetition starts at a different row. "plain" is an ordinary
+refit, with a different seed than the old model; ".5" and ".7" are refits anchored with
+this strength; ".7 out" uses out-of-fold predictions for the rows that the old model was
+trained on.
 
-"churn" is the share of answers that differ from the old model's, "newly wrong" the
-share of rows that only the old model gets right. The last column is the smallest
-difference in accuracy to the plain refit that is plausible: mean minus twice its
-standard error over all pairs of data and model.
+"churn" is the share of predictions that differ from the old model's, "newly wrong" the
+share of rows that only the old model gets right. The last column is a lower bound of
+the difference in accuracy to the plain refit: the mean minus twice its standard error
+over all pairs of data and model.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ REFITS = {"plain": 0.0, ".5": 0.5, ".7": 0.7, ".7 out": 0.7}
 
 
 def read(name: str, rep: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return rows in the order in which the windows pass over them."""
+    """Return rows in the order in which the windows move over them."""
     if name == "digits":
         X, y = load_digits(return_X_y=True)
     else:
@@ -62,45 +62,45 @@ def read(name: str, rep: int) -> tuple[NDArray[Any], NDArray[Any]]:
     return X[order], y[order]
 
 
-def seeded(name: str, seed: int) -> Any:
-    """Return an unfitted model with a seed."""
+def with_random_state(name: str, random_state: int) -> Any:
+    """Return an unfitted model with its random states set."""
     model = clone(MODELS[name])
-    seeds = [p for p in model.get_params() if p.endswith("random_state")]
-    return model.set_params(**dict.fromkeys(seeds, seed))
+    names = [p for p in model.get_params() if p.endswith("random_state")]
+    return model.set_params(**dict.fromkeys(names, random_state))
 
 
 def compare(data: str, name: str, rep: int) -> dict[str, tuple[float, float, float]]:
-    """Return churn, accuracy and newly wrong rows of each refit."""
+    """Return churn, accuracy and the share of newly wrong rows of each refit."""
     X, y = read(data, rep)
     n, start = WINDOWS[data], round(LATER * WINDOWS[data])
     window, test = slice(start, start + n), slice(start + n, start + n + N_TEST)
-    old = seeded(name, 2 * rep).fit(X[:n], y[:n])
+    old = with_random_state(name, 2 * rep).fit(X[:n], y[:n])
     out_of_fold = old.predict_proba(X[window])
     out_of_fold[: n - start] = cross_val_predict(
-        seeded(name, 2 * rep), X[:n], y[:n], method="predict_proba"
+        with_random_state(name, 2 * rep), X[:n], y[:n], method="predict_proba"
     )[start:]
     found = {}
     for refit, strength in REFITS.items():
-        new = seeded(name, 2 * rep + 1)
+        new = with_random_state(name, 2 * rep + 1)
         if refit == "plain":
             new.fit(X[window], y[window])
         else:
-            answers = out_of_fold if refit == ".7 out" else None
+            given = out_of_fold if refit == ".7 out" else None
             anchored = AnchoredEstimator(new, old, strength=strength)
-            new = anchored.fit(X[window], y[window], anchor_answers=answers)
+            new = anchored.fit(X[window], y[window], anchor_predictions=given)
         both = churn(old, new, X[test], y[test])
         found[refit] = both.churn, both.performance.new, both.performance.negative_flips
     return found
 
 
 def print_row(head: str, values: NDArray[np.float64]) -> None:
-    """Print the figures of one pair of data and model: a row for each figure."""
+    """Print the figures of one pair of data and model."""
     cells = "   ".join("".join(f"{x:7.3f}" for x in figure) for figure in values.T)
     print(f"{head:20}{cells}", flush=True)
 
 
 def print_summary(cells: NDArray[np.float64]) -> None:
-    """Print what anchoring changes, over pairs of data and model."""
+    """Print the effect of anchoring, averaged over pairs of data and model."""
     print(f"\n{'refit':8}churn  lower in  newly wrong  accuracy  at least")
     plain = cells[:, 0]
     for i, refit in enumerate(REFITS):

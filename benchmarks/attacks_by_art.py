@@ -1,4 +1,4 @@
-"""Data, victims and attacks of `adversarial.py`: what is to be told from clean rows.
+"""Data, victims and attacks of `adversarial.py`.
 
 Attacks are those of adversarial-robustness-toolbox (ART), a development dependency,
 with as many queries as a benchmark can afford.
@@ -42,7 +42,7 @@ VICTIMS = {
 }
 ATTACKS = ("HSJ", "ZOO", "Boundary", "PGD")
 EPSILON = {"digits": 0.2, "mnist": 0.1}  # of PGD, in the greatest cell; tables: .3
-MOST_QUESTIONS = 5000  # per row; a question may be about many copies of it
+MAX_QUERIES = 5000  # per row; a query may be a batch of many copies of it
 
 
 class Split(NamedTuple):
@@ -58,7 +58,7 @@ class Split(NamedTuple):
 
 @cache
 def load_split(name: str) -> Split:
-    """Return a data set as numbers that an attack can move in."""
+    """Return a data set as numbers that an attack can change."""
     X, y, n_train, n_test = load_numbers(name)
     X, X_test, y, y_test = train_test_split(
         X, y, train_size=n_train, test_size=n_test, stratify=y, random_state=0
@@ -71,7 +71,7 @@ def load_split(name: str) -> Split:
 
 
 def load_numbers(name: str) -> tuple[Floats, NDArray[np.intp], Any, Any]:
-    """Return rows, classes, and how many rows are for training and for tests."""
+    """Return rows, classes, and the numbers of training and test rows."""
     if name == "breast_cancer":
         return *load_breast_cancer(return_X_y=True), 0.7, 0.3
     if name == "digits":
@@ -93,22 +93,22 @@ def fit_victim(set_name: str, name: str) -> Any:
         return clone(VICTIMS[name]).fit(split.X, split.y)
 
 
-class Patience:
-    """A victim that answers so many times per row: HopSkipJump may search for ever."""
+class LimitedVictim:
+    """A victim with a limit of queries per row: HopSkipJump may search for ever."""
 
     def __init__(self, victim: Any) -> None:
         self.victim = victim
-        self.n_asked = 0
+        self.n_queries = 0
 
     def __call__(self, X: Any) -> Floats:
-        """Return probabilities; ART asks with 32 bits, and one row at a time too."""
-        self.n_asked += 1
-        if self.n_asked > MOST_QUESTIONS:
+        """Return probabilities; ART sends 32-bit rows, one at a time too."""
+        self.n_queries += 1
+        if self.n_queries > MAX_QUERIES:
             raise TimeoutError
         return np.asarray(self.victim.predict_proba(np.asarray(X, dtype=np.float64)))
 
 
-def wrap(ask: Patience, split: Split, *, one_range: bool) -> Any:
+def wrap(query: LimitedVictim, split: Split, *, one_range: bool) -> Any:
     """Return the victim as a classifier of ART, with gradients if it is an MLP."""
     from art.estimators.classification import BlackBoxClassifier  # noqa: PLC0415
     from art.estimators.estimator import LossGradientsMixin  # noqa: PLC0415
@@ -118,17 +118,17 @@ def wrap(ask: Patience, split: Split, *, one_range: bool) -> Any:
             net = DenseNet(victim.coefs_, victim.intercepts_, victim.activation)
             values = net.layers(np.asarray(x, dtype=np.float32))
             if values[-1].shape[1] == 1:  # two classes have one logit
-                said = 1 / (1 + np.exp(-values[-1]))
-                gradient = said - y[:, 1:]
+                proba = 1 / (1 + np.exp(-values[-1]))
+                gradient = proba - y[:, 1:]
             else:
                 gradient = softmax(values[-1]) - y
             return net.backward(values, gradient.astype(np.float32))[0]
 
     low, high = split.low.astype(np.float32), split.high.astype(np.float32)
-    victim = ask.victim
+    victim = query.victim
     kind = Net if isinstance(victim, MLPClassifier) else BlackBoxClassifier
     return kind(
-        ask,
+        query,
         input_shape=(split.X.shape[1],),
         nb_classes=len(victim.classes_),
         clip_values=(float(low.min()), float(high.max())) if one_range else (low, high),
@@ -176,26 +176,26 @@ def make_attack(name: str, set_name: str, model: Any) -> Any:
 
 
 def attack(set_name: str, victim_name: str, name: str, n_rows: int) -> Floats:
-    """Return what an attack makes of test rows that the victim answers rightly."""
+    """Return attacked versions of test rows that the victim classifies correctly."""
     split, victim = load_split(set_name), fit_victim(set_name, victim_name)
-    right = np.flatnonzero(victim.predict(split.X_test) == split.y_test)
+    correct = np.flatnonzero(victim.predict(split.X_test) == split.y_test)
     if name == "PGD":  # cheap
         n_rows = max(n_rows, 200)
     np.random.seed(0)  # noqa: NPY002  ART draws from the global state
     start = perf_counter()
-    rows = split.X_test[right[:n_rows]].astype(np.float32)
-    ask = Patience(victim)
+    rows = split.X_test[correct[:n_rows]].astype(np.float32)
+    query = LimitedVictim(victim)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         one_range = name == "ZOO" or set_name in PICTURES
-        attacker = make_attack(name, set_name, wrap(ask, split, one_range=one_range))
+        attacker = make_attack(name, set_name, wrap(query, split, one_range=one_range))
         if name == "PGD":
             attacked = attacker.generate(rows)
         else:
             starts = starting_rows(victim, split, rows)
             attacked = rows.copy()
             for i in range(len(rows)):
-                ask.n_asked = 0
+                query.n_queries = 0
                 options = {} if name == "ZOO" else {"x_adv_init": starts[i : i + 1]}
                 with suppress(TimeoutError):
                     attacked[i] = attacker.generate(rows[i : i + 1], **options)[0]
@@ -206,16 +206,16 @@ def attack(set_name: str, victim_name: str, name: str, n_rows: int) -> Floats:
 
 
 def starting_rows(victim: Any, split: Split, rows: Floats) -> Floats:
-    """Return for each row a training row, by chance, that the victim answers else."""
+    """Return for each row a random training row with another prediction."""
     rng = np.random.default_rng(0)
-    said = victim.predict(split.X)
-    others = [np.flatnonzero(said != answer) for answer in victim.predict(rows)]
-    picked = np.array([rng.choice(other) for other in others])
-    return np.asarray(split.X[picked], dtype=np.float32)
+    predictions = victim.predict(split.X)
+    others = [np.flatnonzero(predictions != label) for label in victim.predict(rows)]
+    chosen = np.array([rng.choice(other) for other in others])
+    return np.asarray(split.X[chosen], dtype=np.float32)
 
 
 def cached_attack(folder: Path, *cell: Any) -> Floats:
-    """Return attacked rows, from the cache if they are there."""
+    """Return attacked rows, from the cache if they are in it."""
     path = cache_path(folder, *cell)
     if not path.exists():
         np.save(path, attack(*cell))
@@ -223,5 +223,5 @@ def cached_attack(folder: Path, *cell: Any) -> Floats:
 
 
 def cache_path(folder: Path, *cell: Any) -> Path:
-    """Return where the attacked rows of a cell are kept."""
+    """Return the file of the attacked rows of a cell."""
     return folder / ("-".join(map(str, cell)) + ".npy")

@@ -1,10 +1,10 @@
-"""False alarms where successive rows resemble one another: AR(1) columns.
+"""False alarms if successive rows depend on one another: AR(1) columns.
 
     python benchmarks/autocorrelation.py [--reps 400] [--quick] [--jobs 2]
 
-Reference of 20,000 rows in the order of time, batch of 500 successive rows of the same
-process, one column: share of clean batches with p < .05 and share reported as drifted,
-by `FeatureDrift` with independent rows and with ``time_ordered=True``, and by
+A reference of 20,000 rows in the order of time, a batch of 500 successive rows of the
+same process, one column: share of clean batches with p < .05 and share reported as
+drifted, by `FeatureDrift` for independent rows and with ``time_ordered=True``, and by
 `scipy.stats.ks_2samp`; and how often a shift by one standard deviation is reported.
 """
 
@@ -32,7 +32,7 @@ def autoregressive(phi: float, n: int, rng: np.random.Generator) -> NDArray[np.f
 
 
 def alarms(phi: float, seed: int) -> list[bool]:
-    """Return the alarms of one draw, in the order of the columns of the table."""
+    """Return the alarms of one draw, in the order of the table's columns."""
     rng = np.random.default_rng([seed, round(10 * phi)])
     reference = autoregressive(phi, N_REFERENCE, rng)
     batch = autoregressive(phi, N_BATCH, rng)

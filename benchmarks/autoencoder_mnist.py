@@ -1,24 +1,24 @@
-"""AdversarialAutoencoder on MNIST: attacks told from usual rows, answers given back.
+"""AdversarialAutoencoder on MNIST: attacks flagged, and predictions corrected.
 
     python benchmarks/autoencoder_mnist.py [--train 60000] [--attacked 1000]
         [--boundary 10] [--white-box 100] [--perturbation 0.5] [--forms]
         [--cache FOLDER]
 
 The victim is a perceptron (784-200-10) trained on all 60,000 rows, pixels in [0, 1]; a
-random forest, which has no gradients, is the second one. Rows of the test file are
-attacked that no training has seen. AUC: the test rows that are not attacked against the
-attacked rows whose answer changed. "corrected" is the accuracy on all attacked rows
-after `correct`, whose threshold (alpha = .05) was placed in `fit`.
+random forest, which has no gradients, is the second one. The attacked rows are of the
+test file, which nothing was trained on. AUC: the other test rows against the attacked
+rows whose prediction changed. "corrected" is the accuracy on all attacked rows after
+`correct`, whose threshold (alpha = .05) was set in `fit`.
 
 FGSM, PGD, Carlini-Wagner (CW) and HopSkipJump are those of
-adversarial-robustness-toolbox, asked through the gradients of the victim (forest: PGD
-against a perceptron which the attacker taught the forest's answers; HopSkipJump on a
-few rows). Sparse l1 descent (SLIDE; Tramer and Boneh, 2019), which the toolbox does not
-have, stands below, as does a longer search of Carlini and Wagner's kind, which comes
-nearer than the toolbox's, and the attacker who knows the guard: he looks in the same
-way for the nearest row that changes the answer and keeps the score below the threshold,
-with gradients through victim and autoencoder. His cost factor is the median, over rows,
-of his distance over that of the search without a guard.
+adversarial-robustness-toolbox, with the gradients of the victim (forest: PGD against a
+perceptron that the attacker trained on the forest's predictions; HopSkipJump on a few
+rows). The toolbox has no sparse l1 descent (SLIDE; Tramer and Boneh, 2019), so it is
+implemented below, as is a longer search of Carlini and Wagner's kind, which comes
+nearer than the toolbox's. The attacker who knows the guard searches in the same way for
+the nearest row that changes the prediction and keeps the score below the threshold,
+with gradients through victim and autoencoder. The cost factor is the median, over rows,
+of that distance over the distance without a guard.
 """
 
 from __future__ import annotations
@@ -51,12 +51,9 @@ from resilient_estimator.adversarial._dense_net import (
     log_softmax,
     softmax,
 )
-from resilient_estimator.adversarial._gradients import (
-    ScaledModel,
-    Scaling,
-    as_net,
-)
-from resilient_estimator.adversarial._second_opinion import divergence
+from resilient_estimator.adversarial._prediction_divergence import kl_divergence
+from resilient_estimator.adversarial._scaled_model import ScaledModel, Scaling
+from resilient_estimator.adversarial._surrogate import as_net
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -74,7 +71,7 @@ with warnings.catch_warnings():
 Array = NDArray[Any]
 Attacks = dict[str, Array]
 
-SEED = 0
+RANDOM_STATE = 0
 N_CALIBRATION = 2000
 
 
@@ -114,9 +111,9 @@ def as_plain_net(model: MLPClassifier) -> DenseNet:
     """Return a perceptron as a net whose inputs are pixels."""
     n_pixels = model.n_features_in_
     plain = Scaling(np.zeros(n_pixels), np.ones(n_pixels))
-    rows = np.random.default_rng(SEED).random((50, n_pixels)).astype(np.float32)
-    asked = ScaledModel(model, lambda values: values.astype(np.float32), plain)
-    return as_net(asked, rows, np.random.default_rng(SEED))[0]
+    rows = np.random.default_rng(RANDOM_STATE).random((50, n_pixels)).astype(np.float32)
+    scaled = ScaledModel(model, lambda values: values.astype(np.float32), plain)
+    return as_net(scaled, rows, np.random.default_rng(RANDOM_STATE))[0]
 
 
 def loss_gradient(net: DenseNet, X: Array, labels: Array) -> Array:
@@ -189,7 +186,7 @@ def nearest_adversary(
 
 
 class Attacker:
-    """Wants another answer and, if he knows a guard, a score below its threshold."""
+    """Searches for another prediction, with a score below the threshold of a guard."""
 
     def __init__(self, net: DenseNet, X: Array, guard: Any = None) -> None:
         self.net, self.guard = net, guard
@@ -200,7 +197,7 @@ class Attacker:
             self.autoencoder = DenseNet(**guard.autoencoder_)
 
     def __call__(self, X: Array) -> tuple[Array, Array]:
-        """Return which rows get through, and the gradient of what is in their way."""
+        """Return which rows get through, and the gradient of the loss of others."""
         values = self.net.layers(X)
         logits = values[-1]
         others = logits.copy()
@@ -273,12 +270,12 @@ def attack_forest(forest: Any, surrogate: MLPClassifier, X: Array, n: int) -> At
         )
         made[f"PGD {eps} transferred"] = pgd.generate(X)
 
-    def ask(rows: Array) -> Array:
+    def query(rows: Array) -> Array:
         return np.asarray(forest.predict_proba(rows))
 
-    box = BlackBoxClassifier(ask, (X.shape[1],), 10, clip_values=(0, 1))
+    box = BlackBoxClassifier(query, (X.shape[1],), 10, clip_values=(0, 1))
     jump = HopSkipJump(box, max_iter=10, max_eval=1000, init_eval=100, verbose=False)
-    np.random.seed(SEED)  # noqa: NPY002  the toolbox draws from the global state
+    np.random.seed(RANDOM_STATE)  # noqa: NPY002  the toolbox draws from the global state
     if n:
         made["HopSkipJump"] = jump.generate(X[:n])
     return made
@@ -288,10 +285,12 @@ def scores(guard: Any, X: Array) -> Array:
     """Return the surprise at the label, and the divergence at T = 1, row by row."""
     Z = ((X - guard.center_) / guard.scale_).astype(np.float32)
     reconstruction = DenseNet(**guard.autoencoder_)(Z)
-    opinion = log_softmax(DenseNet(**guard.net_)(reconstruction))
+    log_proba = log_softmax(DenseNet(**guard.net_)(reconstruction))
     label = guard.model_.predict(X)[:, None] == guard.classes_
     proba = guard.model_.predict_proba(X)
-    return np.stack([divergence(label * 1.0, opinion), divergence(proba, opinion)])
+    return np.stack(
+        [kl_divergence(label * 1.0, log_proba), kl_divergence(proba, log_proba)]
+    )
 
 
 def both(parts: Array, reference: Array) -> Array:
@@ -318,8 +317,8 @@ def print_attacks(guard: Any, made: Attacks, data: dict[str, Array], n: int) -> 
     clean = float(np.mean(model.predict(X) == y))
     false = float(np.mean(guard.predict(rest) == -1))
     print(
-        f"victim {clean:.3f} right, {0.9 * clean:.3f} to be restored; false alarms "
-        f"{false:.3f} at alpha {guard.alpha}; corrected usual rows "
+        f"accuracy of the victim {clean:.3f}, goal {0.9 * clean:.3f}; false alarms "
+        f"{false:.3f} at alpha {guard.alpha}; usual rows after correction "
         f"{np.mean(guard.correct(rest) == y[n:]):.3f}; net is the victim: "
         f"{guard.exact_}"
     )
@@ -345,7 +344,7 @@ def print_attacks(guard: Any, made: Attacks, data: dict[str, Array], n: int) -> 
 
 
 def print_forms(model: Any, made: Attacks, data: dict[str, Array], n: int) -> None:
-    """Print the areas of other forms of loss and score, the published ones too."""
+    """Print the AUC of other losses and scores, the published ones included."""
     forms: dict[str, dict[str, Any]] = {
         "published, T=1": {"perturbation": 0.0, "temperature": 1.0},
         "published, T=.5": {"perturbation": 0.0, "temperature": 0.5},
@@ -357,11 +356,13 @@ def print_forms(model: Any, made: Attacks, data: dict[str, Array], n: int) -> No
         "T=0 alone": {"perturbation": 0.0},
         "perturbation alone": {"temperature": 1.0},
         "default, hidden": {"hidden_weight": 0.5},
-        "default, w_recon=1": {"w_recon": 1.0},
+        "default, reconstruction": {"reconstruction_weight": 1.0},
     }
     print("AUC of other forms       " + "  ".join(f"{name:11s}" for name in made))
     for label, form in forms.items():
-        guard = AdversarialAutoencoder(FrozenEstimator(model), random_state=SEED)
+        guard = AdversarialAutoencoder(
+            FrozenEstimator(model), random_state=RANDOM_STATE
+        )
         guard.set_params(**form).fit(data["train"])
         usual = -guard.score_samples(data["test"][n:])
         line = []
@@ -372,7 +373,7 @@ def print_forms(model: Any, made: Attacks, data: dict[str, Array], n: int) -> No
 
 
 def print_white_box(guard: Any, net: DenseNet, X: Array) -> None:
-    """Print at which cost the attacker who knows the guard gets through."""
+    """Print the cost of getting through for an attacker who knows the guard."""
     bare = np.linalg.norm(nearest_adversary(Attacker(net, X), X, 5, 100) - X, axis=1)
     found = nearest_adversary(Attacker(net, X, guard), X, 6, 200)
     knowing = np.linalg.norm(found - X, axis=1)
@@ -382,13 +383,13 @@ def print_white_box(guard: Any, net: DenseNet, X: Array) -> None:
     factor = np.median(knowing[pairs] / bare[pairs])
     far, near = np.median(knowing[pairs]), np.median(bare[pairs])
     print(
-        f"who knows the guard: {len(X)} rows, gets through with {through.mean():.3f}; "
-        f"median L2 {far:.2f} against {near:.2f}; cost factor {factor:.2f}"
+        f"attacker who knows the guard: {len(X)} rows, {through.mean():.3f} get "
+        f"through; median L2 {far:.2f} against {near:.2f}; cost factor {factor:.2f}"
     )
 
 
 def load_mnist(n_train: int) -> dict[str, Array]:
-    """Return pixels in [0, 1]; `train` is what the guard learns from."""
+    """Return pixels in [0, 1]; the guard is fitted to `train`."""
     X, y, meta = load_real("mnist", n_train=None)
     pixels = (X.to_numpy() / np.float32(255)).astype(np.float32)
     test = (meta["split"] == "test").to_numpy()
@@ -404,7 +405,9 @@ def load_mnist(n_train: int) -> dict[str, Array]:
 
 def perceptron(X: Array, y: Array) -> MLPClassifier:
     """Return a perceptron after twelve epochs."""
-    model = MLPClassifier((200,), batch_size=128, max_iter=12, random_state=SEED)
+    model = MLPClassifier(
+        (200,), batch_size=128, max_iter=12, random_state=RANDOM_STATE
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return model.fit(X, y)
@@ -413,12 +416,12 @@ def perceptron(X: Array, y: Array) -> MLPClassifier:
 def make_guard(model: Any, perturbation: float) -> AdversarialAutoencoder:
     """Return an unfitted guard of a fitted model."""
     return AdversarialAutoencoder(
-        FrozenEstimator(model), perturbation=perturbation, random_state=SEED
+        FrozenEstimator(model), perturbation=perturbation, random_state=RANDOM_STATE
     )
 
 
 def timed(label: str, call: Callable[[], Any]) -> Any:
-    """Return what the call returns, and print how long it took."""
+    """Return the result of a call, and print how long it took."""
     start = time.perf_counter()
     result = call()
     print(f"{label}: {time.perf_counter() - start:.0f} s", flush=True)
@@ -428,12 +431,21 @@ def timed(label: str, call: Callable[[], Any]) -> Any:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", type=int, default=60_000, help="rows of the guard")
+    parser.add_argument(
+        "--train", type=int, default=60_000, help="training rows of the guard"
+    )
     parser.add_argument("--attacked", type=int, default=1000, help="attacked rows")
-    parser.add_argument("--boundary", type=int, default=10, help="by HopSkipJump")
-    parser.add_argument("--white-box", type=int, default=100, help="by who knows it")
+    parser.add_argument(
+        "--boundary", type=int, default=10, help="rows attacked by HopSkipJump"
+    )
+    parser.add_argument(
+        "--white-box",
+        type=int,
+        default=100,
+        help="rows attacked by one who knows the guard",
+    )
     parser.add_argument("--perturbation", type=float, default=0.5, help="in training")
-    parser.add_argument("--forms", action="store_true", help="other losses as well")
+    parser.add_argument("--forms", action="store_true", help="other losses too")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()))
     options = parser.parse_args()
     memory = joblib.Memory(options.cache / "autoencoder_mnist", verbose=0)
@@ -451,7 +463,7 @@ def main() -> None:
     if options.forms:
         print_forms(model, made, data, n)
 
-    forest = RandomForestClassifier(50, min_samples_leaf=2, random_state=SEED)
+    forest = RandomForestClassifier(50, min_samples_leaf=2, random_state=RANDOM_STATE)
     forest.fit(data["train"], data["y_all"][: options.train])
     surrogate = perceptron(data["train"], forest.predict(data["train"]))
     guard = make_guard(forest, options.perturbation)

@@ -1,10 +1,10 @@
-"""By how much Cauchy's combination exceeds its level where p-values are correlated.
+"""How far the Cauchy combination exceeds its level if p-values are correlated.
 
     python benchmarks/cauchy_size.py [--draws 200000] [--quick]
 
-For `d` equally correlated normal variables, two-sided p-values clipped at .95: the
-largest ratio of the size to the level over correlations of .1 to .7, beside
-``1 + ln(d) / 10``, by which the package multiplies the joined p-value.
+For `d` equally correlated normal variables with two-sided p-values clipped at .95: the
+largest ratio of the size to the level over correlations of .1 to .7, next to
+``1 + ln(d) / 10``, the factor by which the package multiplies the combined p-value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BLOCK = 10_000
 
 
 def largest_ratio(d: int, n_draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Return size / level for each level, the largest over all correlations."""
+    """Return the largest size / level over all correlations, for each level."""
     largest = np.zeros(len(LEVELS))
     for rho in CORRELATIONS:
         n_below = np.zeros(len(LEVELS))
@@ -29,8 +29,8 @@ def largest_ratio(d: int, n_draws: int, rng: np.random.Generator) -> np.ndarray:
             own = np.sqrt(1 - rho) * rng.normal(size=(BLOCK, d))
             z = np.sqrt(rho) * rng.normal(size=(BLOCK, 1)) + own
             p = np.minimum(2 * special.ndtr(-np.abs(z)), 0.95)
-            joined = 0.5 - np.arctan(np.tan((0.5 - p) * np.pi).mean(axis=1)) / np.pi
-            n_below += (joined[:, None] < LEVELS).sum(axis=0)
+            combined = 0.5 - np.arctan(np.tan((0.5 - p) * np.pi).mean(axis=1)) / np.pi
+            n_below += (combined[:, None] < LEVELS).sum(axis=0)
         ratio = n_below / (n_draws // BLOCK * BLOCK) / LEVELS
         largest = np.maximum(largest, ratio)
     return largest

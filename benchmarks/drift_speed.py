@@ -1,15 +1,15 @@
-"""What comparing a batch costs, beside SciPy's Kolmogorov-Smirnov test per column.
+"""Time to compare a batch, relative to SciPy's Kolmogorov-Smirnov test per column.
 
     python benchmarks/drift_speed.py [--quick] [--curve]
 
-Reference and batch of the same normal distribution, float64, one thread. "KS" is
-`scipy.stats.ks_2samp` column by column as it is called without options, "asymp" the
-same with ``method="asymp"``. The ratios are those of medians of alternating calls in
-one run: how many times faster `compare` is with rows in memory, for the same test
-("ks"), for the default tests of single columns ("auto"), and for the default
-`DetectorUnion`, which also compares how columns depend on one another.
+Reference and batch from the same normal distribution, float64, one thread. "KS" is
+`scipy.stats.ks_2samp` for each column with its default options, "asymp" the same with
+``method="asymp"``. The ratios compare medians of alternating calls in one run: how many
+times faster `compare` is with rows in memory, for the same test ("ks"), for the default
+tests of single columns ("auto"), and for the default `DetectorUnion`, which also
+compares how columns depend on one another.
 
-With ``--curve``: seconds and memory of `assess` as rows and columns grow.
+With ``--curve``: time and memory of `assess` for growing numbers of rows and columns.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ COLUMNS = (10, 100, 300, 1000)
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Return the seconds that one call takes."""
+    """Return the duration of one call in seconds."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def ks(reference: NDArray[np.float64], batch: NDArray[np.float64], method: str) -> None:
-    """Test column by column, as one would without a reference of counts."""
+    """Test column by column, as without a reference of counts."""
     for r, b in zip(reference.T, batch.T, strict=True):
         stats.ks_2samp(r, b, method=method)
 
@@ -67,7 +67,7 @@ def print_size(m: int, d: int, n: int, *, quick: bool) -> None:
     slow: dict[str, list[float]] = {"auto": [], "asymp": []}
     fast: dict[str, list[float]] = {name: [] for name in DETECTORS}
     for detector in DETECTORS.values():
-        detector.compare(batch)  # tables are made at the first call
+        detector.compare(batch)  # look-up tables are built at the first call
     for _ in range(few):
         for method, times in slow.items():
             times.append(seconds(lambda method=method: ks(reference, batch, method)))
@@ -94,7 +94,7 @@ def print_size(m: int, d: int, n: int, *, quick: bool) -> None:
 
 
 def print_assess(n: int, d: int) -> None:
-    """Print seconds and memory of `assess` of one batch."""
+    """Print time and memory of `assess` for one batch."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(10_000, d))
     model = ResilientEstimator(SGDClassifier(random_state=0), cv=2)
@@ -118,7 +118,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
-    parser.add_argument("--curve", action="store_true", help="assess as sizes grow")
+    parser.add_argument("--curve", action="store_true", help="assess growing batches")
     options = parser.parse_args()
     if options.curve:
         for n in ROWS:

@@ -1,17 +1,17 @@
-"""How often clean data raise an alarm: ten columns, every pair of sample sizes.
+"""How often clean data raise a false alarm: ten columns, every pair of sample sizes.
 
     python benchmarks/false_alarms.py [--reps 400] [--quick] [--world NAME] [--jobs 2]
                                       [--largest 50000]
 
 Reference and batch come from the same distribution, so every alarm is false. For each
-pair of sizes the tables hold the share of batches that are reported as drifted (real
-and material), and the share whose p-value is below alpha = .05, before materiality:
-for `FeatureDrift` alone, and for `DetectorUnion`, which also looks at how columns
-depend on one another. The last table compares three ways to treat labels that are rare
-in the reference.
+pair of sizes the tables show the share of batches that are reported as drifted
+(significant and material), and the share whose p-value is below alpha = .05, whatever
+the severity: for `FeatureDrift` alone, and for `DetectorUnion`, which also compares how
+columns depend on one another. The last table compares three ways to treat labels that
+are rare in the reference.
 
-With ``--models``: the same for `assess` of a whole model, whose answers are compared
-with those out of fold, for learners that are stable and learners that are not.
+With ``--models``: the same for `assess` of a whole model, whose outputs are compared
+with its out-of-fold outputs, for stable and for unstable learners.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from resilient_estimator import FeatureDrift, ResilientEstimator
+from resilient_estimator import statistics as st
 from resilient_estimator.detectors import DetectorUnion
-from resilient_estimator.detectors import _statistics as st
 
 REFERENCES = (50, 200, 1000, 5000, 50_000)
 BATCHES = (50, 100, 200, 1000, 5000, 50_000)
@@ -43,7 +43,7 @@ DETECTORS = {"FeatureDrift": FeatureDrift, "DetectorUnion": DetectorUnion}
 
 
 def correlated(rng: np.random.Generator, n: int) -> pd.DataFrame:
-    """Eight correlated normal numbers, one column of 6 labels, one of 20."""
+    """Draw eight correlated normal numbers, one column of 6 labels, one of 20."""
     common = rng.normal(size=(n, 1))
     numbers = np.sqrt(0.5) * common + np.sqrt(0.5) * rng.normal(size=(n, 8))
     X = pd.DataFrame(numbers).rename(columns="x{}".format)
@@ -54,7 +54,7 @@ def correlated(rng: np.random.Generator, n: int) -> pd.DataFrame:
 
 
 def rare_binaries(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
-    """Ten columns that are 0, and 1 in 2 to 20 % of the rows; half are one-hot."""
+    """Draw ten columns of 0 and 1, with 2 to 20 % ones; half of them are one-hot."""
     independent = rng.random((n, 5)) < np.linspace(0.02, 0.20, 5)
     shares = [0.05, 0.1, 0.02, 0.2, 0.08]
     level = np.searchsorted(np.cumsum(shares), rng.random((n, 1)))
@@ -72,7 +72,7 @@ def counts(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
 
 
 def many_labels(rng: np.random.Generator, n: int) -> pd.DataFrame:
-    """Five columns of 500 labels with Zipf's shares, five with heavy tails."""
+    """Draw five columns of 500 labels with Zipf's shares, five with heavy tails."""
     degrees = (1, 1.5, 2, 3, 5)
     X = pd.DataFrame({f"t{df}": rng.standard_t(df, size=n) for df in degrees})
     for exponent in (0.0, 0.5, 1.0, 1.5, 2.0):
@@ -101,7 +101,7 @@ WORLDS: dict[str, Callable[[np.random.Generator, int], object]] = {
 def false_alarms(
     world: str, seed: int, sizes: tuple[list[int], list[int]]
 ) -> NDArray[np.bool_]:
-    """Return [drift reported, p < alpha] by each detector for each pair of sizes."""
+    """Return [drift reported, p < alpha] for each detector and pair of sizes."""
     rng = np.random.default_rng([seed, list(WORLDS).index(world)])
     rows, batch = (WORLDS[world](rng, max(each)) for each in sizes)
     shape = (len(DETECTORS), 2, len(sizes[0]), len(sizes[1]))
@@ -174,7 +174,7 @@ def print_world(world: str, reps: int, jobs: int, largest: int) -> None:
 
 
 def print_rare_labels(reps: int, jobs: int) -> None:
-    """Print the false alarms of one column of 500 labels, Zipf's shares."""
+    """Print the false alarms of one column of 500 labels with Zipf's shares."""
     print(
         "\nOne column of 500 labels: share of p < .05, by the treatment of rare labels"
     )

@@ -1,17 +1,17 @@
-"""How often the gate for a new version passes what it should not, and what it should.
+"""Size and power of the gate for a new version.
 
     python benchmarks/gate.py [--draws 100000] [--quick]
 
-Answers of two versions are drawn as four counts: both right, only the old, only the
-new, both wrong (of two classes, so that churn is the discordance). "size" is how often
-a version passes that lies exactly on the limit, where nothing worse passes more often:
-nominally .05. "power" is how often one passes that is as good as the old.
+Predictions of two versions are drawn as four counts: both right, only the old, only the
+new, both wrong (for two classes, so churn equals the discordance). "size" is how often
+a version exactly on the limit passes, nominally .05; no worse version passes more
+often. "power" is how often a version passes that is as good as the old one.
 
-Accuracy: Tango's bound against a margin of 2 points. Beside it stands Wald's bound.
-Churn: Clopper and Pearson's bound against 5 %; it is exact, so its size stays below .05
-by what the steps of the binomial leave. Both: the gate as a whole, on the limit of one
-of both, well inside that of the other, and well inside both. Regressors: Fieller's
-bound of the ratio of mean absolute errors, 2 % margin.
+Accuracy: Tango's bound with a margin of 2 points, compared with Wald's bound. Churn:
+Clopper and Pearson's bound with a limit of 5 %; it is exact, so its size is below .05
+because of the discreteness of the binomial. Both: the whole gate, on the limit of one
+part and well within the other, and well within both. Regressors: Fieller's bound for
+the ratio of mean absolute errors, 2 % margin.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def flips(
 def keeps_accuracy(
     gained: NDArray[np.int64], lost: NDArray[np.int64], n: int
 ) -> NDArray[np.bool_]:
-    """Return where Tango's bound is above minus the margin."""
+    """Return whether Tango's bound is above minus the margin."""
     z = tango_statistic(gained, lost, n, -MARGIN)
     return np.asarray(z > stats.norm.isf(ALPHA))
 
@@ -55,7 +55,7 @@ def keeps_accuracy(
 def keeps_accuracy_wald(
     gained: NDArray[np.int64], lost: NDArray[np.int64], n: int
 ) -> NDArray[np.bool_]:
-    """Return where Wald's bound is above minus the margin."""
+    """Return whether Wald's bound is above minus the margin."""
     difference = (gained - lost) / n
     error = np.sqrt(((gained + lost) / n - difference**2) / n)
     return np.asarray(difference - stats.norm.isf(ALPHA) * error > -MARGIN)
@@ -64,19 +64,19 @@ def keeps_accuracy_wald(
 def churns_little(
     gained: NDArray[np.int64], lost: NDArray[np.int64], n: int
 ) -> NDArray[np.bool_]:
-    """Return where Clopper and Pearson's bound is below the limit."""
+    """Return whether Clopper and Pearson's bound is below the limit."""
     bounds = clopper_pearson_upper(np.arange(n + 1), n, alpha=ALPHA)
     return np.asarray((bounds < MAX_CHURN)[gained + lost])
 
 
 def share(passed: NDArray[np.bool_]) -> str:
-    """Return a share of the draws with its Monte-Carlo error."""
+    """Return the share of the draws that pass, with its Monte-Carlo error."""
     p = passed.mean()
     return f"{p:.4f} ± {np.sqrt(p * (1 - p) / len(passed)):.4f}"
 
 
 def print_accuracy(rng: np.random.Generator, draws: int) -> None:
-    """Print size and power of the bound on accuracy."""
+    """Print size and power of the bound for accuracy."""
     print("Accuracy, margin 2 points")
     print(f"{'n':>6} discordance  {'size':17}{'size (Wald)':17}power")
     for n in SIZES:
@@ -92,7 +92,7 @@ def print_accuracy(rng: np.random.Generator, draws: int) -> None:
 
 
 def print_churn(rng: np.random.Generator, draws: int) -> None:
-    """Print size and power of the bound on churn."""
+    """Print size and power of the bound for churn."""
     print(f"\nChurn, limit 5 %\n{'n':>6}  {'size':17}{'power, 3 %':17}power, 4 %")
     for n in SIZES:
         cells = [
@@ -103,7 +103,7 @@ def print_churn(rng: np.random.Generator, draws: int) -> None:
 
 
 def print_gate(rng: np.random.Generator, draws: int) -> None:
-    """Print how often the gate as a whole is passed."""
+    """Print how often the whole gate is passed."""
     worlds = {
         "churn 5 %, accuracy kept": (0.05, 0.0),
         "churn 3 %, accuracy -2 points": (0.03, -0.02),
@@ -121,7 +121,7 @@ def print_gate(rng: np.random.Generator, draws: int) -> None:
 
 
 def print_regressors(rng: np.random.Generator, draws: int) -> None:
-    """Print size and power of the bound on errors, which correlate by .9."""
+    """Print size and power of the bound for errors, which have a correlation of .9."""
     print(f"\nErrors of regressors, margin 2 %\n{'n':>6}  {'size':17}power")
     for n in SIZES:
         cells = []

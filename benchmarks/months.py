@@ -1,20 +1,20 @@
-"""Verdicts month by month and chunk by chunk, beside the truth, on two real data sets.
+"""Verdicts by month and by chunk, compared with the truth, on two data sets.
 
     python benchmarks/months.py [--quick]
 
-Insurance: the world of a talk, 36 months after training, 1,500 rows each. Training of
-the driver, braking distance and power stay as they were, all else drifts, and the
-concept with it. "KS" is the number of months in which `scipy.stats.ks_2samp` says
-p < .05, as in the talk.
+Insurance: the simulated data of a talk, 36 months after training, 1,500 rows each. The
+training of the driver, the braking distance and the power do not change, all other
+columns drift, and so does the concept. "KS" is the number of months in which
+`scipy.stats.ks_2samp` returns p < .05, as in the talk.
 
 ACS employment in Massachusetts: a model of 2015, then chunks of 5,000 rows up to 2018.
 People in group quarters (RELP 16 and 17) are spread evenly over the rows up to 2016;
-those of 2017 and 2018 stand together where the years meet, and the model is worse
-there. A drop of accuracy is real where the 95 % interval of the chunk lies .01 or more
-below the cross-validated accuracy of 2015. Beside our verdict stand two other rules:
-any column whose Jensen-Shannon distance is above mean + 3 sd of ten reference chunks,
-as in NannyML ("JS"), and any column with p < .05 by chi-square, or by KS for age, with
-Bonferroni's correction for the number of columns ("chi2").
+those of 2017 and 2018 are grouped together at the turn of the years, where the model is
+worse. A drop of accuracy is real if the 95 % interval of the chunk lies at least .01
+below the cross-validated accuracy of 2015. Our verdict is compared with two other
+rules: any column whose Jensen-Shannon distance is above mean + 3 sd of ten reference
+chunks, as in NannyML ("JS"), and any column with p < .05 by the chi-square test, or by
+the KS test for age, with Bonferroni's correction for the number of columns ("chi2").
 """
 
 from __future__ import annotations
@@ -47,23 +47,23 @@ EMPLOYMENT_HEAD = (
 
 
 def drifted(assessment: Assessment, part: str) -> list[str]:
-    """Return the names of what drifted in one part."""
+    """Return the names of the entries of one part that drifted."""
     drift = assessment.drift
     return [drift.features[i] for i in drift.of(part) if drift.drifted[i]]
 
 
 def yes(value: object) -> str:
-    """Return a truth value as it stands in the tables."""
+    """Return a truth value as it is shown in the tables."""
     return "yes" if value else "-"
 
 
 def ks_pvalue(reference: pd.Series, batch: pd.Series) -> float:
-    """Return the p-value of Kolmogorov and Smirnov's test."""
+    """Return the p-value of the Kolmogorov-Smirnov test."""
     return float(stats.ks_2samp(reference, batch, method="asymp").pvalue)
 
 
 def print_insurance() -> None:
-    """Print the verdict on each month, and how often each column was reported."""
+    """Print the verdict on each month and how often each column was reported."""
     X, y, meta = load_real("insurance_talk", target="group")
     months = [month.index for _, month in X.groupby(meta["time"])]
     reference = X.loc[months[0]]
@@ -73,14 +73,14 @@ def print_insurance() -> None:
     print(f"Insurance: accuracy in month 0, out of fold: {accuracy:.3f}")
     print("month  outputs  verdict              accuracy  columns drifted")
     reported: Counter[str] = Counter()
-    fires: Counter[str] = Counter()
+    significant: Counter[str] = Counter()
     for k, rows in enumerate(months[1:], start=1):
         batch = X.loc[rows]
         assessment = model.assess(batch, y[rows])
         print_month(k, assessment)
         reported.update(drifted(assessment, "features"))
-        fires.update(c for c in X if ks_pvalue(reference[c], batch[c]) < ALPHA)
-    print_columns(list(X), len(months) - 1, reported, fires)
+        significant.update(c for c in X if ks_pvalue(reference[c], batch[c]) < ALPHA)
+    print_columns(list(X), len(months) - 1, reported, significant)
 
 
 def print_month(k: int, assessment: Assessment) -> None:
@@ -94,16 +94,16 @@ def print_month(k: int, assessment: Assessment) -> None:
 
 
 def print_columns(
-    names: list[str], n_months: int, reported: Counter[str], fires: Counter[str]
+    names: list[str], n_months: int, reported: Counter[str], significant: Counter[str]
 ) -> None:
     """Print in how many months each column was reported."""
     print(f"\n{f'months of {n_months}':18} reported  KS p < .05")
     for name in names:
-        print(f"{name:18} {reported[name]:8}  {fires[name]:10}")
+        print(f"{name:18} {reported[name]:8}  {significant[name]:10}")
 
 
 def shares_like(reference: pd.Series) -> Callable[[pd.Series], NDArray[np.float64]]:
-    """Return a function that gives the shares of a column's labels or bins."""
+    """Return a function that computes the shares of a column's labels or bins."""
     if isinstance(reference.dtype, pd.CategoricalDtype):
         return lambda x: x.value_counts(normalize=True, sort=False).to_numpy()
     edges = np.histogram_bin_edges(reference, bins="doane")
@@ -111,7 +111,7 @@ def shares_like(reference: pd.Series) -> Callable[[pd.Series], NDArray[np.float6
 
 
 def shannon_rule(X: pd.DataFrame) -> Callable[[pd.DataFrame], bool]:
-    """Return the rule of mean + 3 sd, learnt from ten chunks of the reference."""
+    """Return the rule of mean + 3 sd, estimated from ten chunks of the reference."""
     shares = {name: shares_like(X[name]) for name in X}
     whole = {name: shares[name](X[name]) for name in X}
 
@@ -138,7 +138,7 @@ def chi_square_rule(X: pd.DataFrame) -> Callable[[pd.DataFrame], bool]:
 
 
 def print_employment(step: int) -> None:
-    """Print the verdict on each chunk, and what each rule says of real drops."""
+    """Print the verdict on each chunk, and how each rule relates to real drops."""
     X, y, meta = load_real("acs_employment_ma")
     n = meta["n_ref"]
     trees = HistGradientBoostingClassifier(
@@ -153,44 +153,44 @@ def print_employment(step: int) -> None:
     for start in range(n, len(X) - N_CHUNK + 1, step * N_CHUNK):
         rows = slice(start, start + N_CHUNK)
         years = "/".join(map(str, meta["time"][rows].unique()))
-        said = [rule(X[rows]) for rule in rules]
+        alarms = [rule(X[rows]) for rule in rules]
         chunks.append(
-            print_chunk(years, model.assess(X[rows], y[rows]), said, accuracy)
+            print_chunk(years, model.assess(X[rows], y[rows]), alarms, accuracy)
         )
     print_signals(pd.DataFrame(chunks))
 
 
 def print_chunk(
-    years: str, assessment: Assessment, said: list[bool], accuracy: float
+    years: str, assessment: Assessment, alarms: list[bool], accuracy: float
 ) -> dict[str, bool]:
-    """Print one line, and return what fires and whether accuracy really dropped."""
+    """Print one line; return all alarms and whether accuracy really dropped."""
     drift, realised = assessment.drift, assessment.performance
     columns = drifted(assessment, "features")
     outputs = drifted(assessment, "outputs")
-    dropped = realised.high <= accuracy - MATERIAL
+    dropped = realised.upper <= accuracy - MATERIAL
     worst = f"{drift.worst} {drift.severity:.2f}"
     change = realised.value - accuracy
     line = f"{years:9}  {len(columns):7}  {worst:9}  {yes(outputs):7}  "
     line += (
         f"{drift.verdict:19}  {realised.value:8.3f}  {change:+6.3f}  {yes(dropped):9}"
     )
-    print(f"{line}  {yes(said[0]):3}  {yes(said[1])}", flush=True)
+    print(f"{line}  {yes(alarms[0]):3}  {yes(alarms[1])}", flush=True)
     return {
         "columns drifted": bool(columns),
         "outputs drifted": bool(outputs),
-        "JS: above mean + 3 sd": said[0],
-        "chi2: p < .05, Bonferroni": said[1],
+        "JS: above mean + 3 sd": alarms[0],
+        "chi2: p < .05, Bonferroni": alarms[1],
         "real drop": dropped,
     }
 
 
 def print_signals(chunks: pd.DataFrame) -> None:
-    """Print how often each signal fires where accuracy dropped, and where not."""
+    """Print how often each rule raises an alarm, with and without a real drop."""
     dropped = chunks.pop("real drop")
-    print(f"\n{'fires in':25}  real drop  no real drop")
-    for signal, fires in chunks.items():
-        cells = [f"{fires[x].sum()} of {x.sum()}" for x in (dropped, ~dropped)]
-        print(f"{signal:25}  {cells[0]:>9}  {cells[1]:>12}")
+    print(f"\n{'alarms in':25}  real drop  no real drop")
+    for rule, alarms in chunks.items():
+        cells = [f"{alarms[x].sum()} of {x.sum()}" for x in (dropped, ~dropped)]
+        print(f"{rule:25}  {cells[0]:>9}  {cells[1]:>12}")
 
 
 def main() -> None:

@@ -1,11 +1,10 @@
-"""What the neighbours of `AdversarialGuard` cost.
+"""Cost of the nearest neighbours of `AdversarialGuard`.
 
     python benchmarks/neighbour_speed.py [--quick]
 
-X
-reference rows of several numbers and widths: in a batch of 1,000 rows and one row at a
-time, the best of three. "peak" is the memory that a look-up takes at most, beside the
-reference.
+Time to look up ten neighbours in each of two classes, among reference rows of several
+numbers and widths: in a batch of 1,000 rows and one row at a time, the best of three.
+"peak" is the most memory that a look-up allocates, besides the reference.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ SIZES = [(5_000, 10), (20_000, 10), (20_000, 30), (50_000, 30), (50_000, 60)]
 
 
 def best_time(neighbours: ClassNeighbours, parts: list[NDArray[np.float64]]) -> float:
-    """Return the least of three times to look up all parts, in ms per row."""
+    """Return the best of three times to look up all parts, in ms per row."""
     times = []
     for _ in range(3):
         start = process_time()

@@ -1,14 +1,15 @@
-"""How often real changes are found: ten columns, one of which changes.
+"""How often real changes are detected: ten columns, one of which changes.
 
     python benchmarks/power.py [--reps 400] [--quick] [--jobs 2]
 
 Eight correlated normal numbers, one column of 6 labels and one of 21. "batch" is the
-share of batches that are reported as drifted (real and material), "column" the share in
-which the changed column is named, and "p < .05" the share in which the p-value of the
-batch alone says so: by `FeatureDrift`, and by `DetectorUnion`, which also looks at how
-columns depend on one another. "KS" is the share in which `scipy.stats.ks_2samp` on the
-changed column finds it, with Bonferroni's correction for ten columns (labels and
-missing values as their codes, as 0 and 1).
+share of batches that are reported as drifted (significant and material), "column" the
+share in which the changed column is named, and "p < .05" the share in which the p-value
+of the batch is below .05: by `FeatureDrift`, and by `DetectorUnion`, which also
+compares how columns depend on one another. "KS" is the share in which
+`scipy.stats.ks_2samp` detects the change of the column, with Bonferroni's correction
+for ten columns (labels are replaced by their codes, missing values by 1 and others by
+0).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ DETECTORS = {"FeatureDrift": FeatureDrift, "DetectorUnion": DetectorUnion}
 
 
 def nothing(X: pd.DataFrame, rng: np.random.Generator) -> None:
-    """Leave the batch as it is."""
+    """Leave the batch unchanged."""
 
 
 def shift(X: pd.DataFrame, rng: np.random.Generator) -> None:  # noqa: ARG001
@@ -46,22 +47,22 @@ def widen(X: pd.DataFrame, rng: np.random.Generator) -> None:  # noqa: ARG001
 
 
 def more_of_a_rare_label(X: pd.DataFrame, rng: np.random.Generator) -> None:
-    """Turn 5 % of the rows into a label that 1.4 % had before."""
+    """Replace the labels of 5 % of the rows by one that 1.4 % had before."""
     X.loc[rng.random(len(X)) < 0.05, "c20"] = X["c20"].cat.categories[19]
 
 
 def more_of_a_very_rare_label(X: pd.DataFrame, rng: np.random.Generator) -> None:
-    """Turn 5 % of the rows into a label that .5 % had before."""
+    """Replace the labels of 5 % of the rows by one that .5 % had before."""
     X.loc[rng.random(len(X)) < 0.05, "c20"] = VERY_RARE
 
 
 def unlink(X: pd.DataFrame, rng: np.random.Generator) -> None:
-    """Shuffle one of the correlated columns: each by itself stays as it was."""
+    """Shuffle one of the correlated columns; no column by itself changes."""
     X["x0"] = rng.permutation(X["x0"].to_numpy())
 
 
 def lose_values(X: pd.DataFrame, rng: np.random.Generator) -> None:
-    """Lose 3 % of the values, none of which was missing before."""
+    """Remove 3 % of the values; none was missing before."""
     X.loc[rng.random(len(X)) < 0.03, "x0"] = np.nan
 
 
@@ -83,7 +84,7 @@ def codes(column: pd.Series) -> NDArray[np.float64]:
 
 
 def world(rng: np.random.Generator, n: int) -> pd.DataFrame:
-    """Draw the ten columns; .5 % of the rows have a label of their own."""
+    """Draw the ten columns; .5 % of the rows have a very rare label."""
     X = correlated(rng, n)
     X["c20"] = X["c20"].cat.add_categories([VERY_RARE])
     X.loc[rng.random(n) < 0.005, "c20"] = VERY_RARE
@@ -91,7 +92,7 @@ def world(rng: np.random.Generator, n: int) -> pd.DataFrame:
 
 
 def bonferroni_ks(reference: pd.Series, batch: pd.Series) -> bool:
-    """Return whether SciPy's test finds the change among ten columns."""
+    """Return whether SciPy's test detects the change among ten columns."""
     r, b = codes(reference), codes(batch)
     tests = [stats.ks_2samp(r[~np.isnan(r)], b[~np.isnan(b)], method="asymp").pvalue]
     if np.isnan(r).any() or np.isnan(b).any():
@@ -99,8 +100,8 @@ def bonferroni_ks(reference: pd.Series, batch: pd.Series) -> bool:
     return bool(min(tests) < ALPHA / 10 / len(tests))
 
 
-def found(change: str, m: int, n: int, seed: int) -> list[bool]:
-    """Return by each detector [batch, column reported, p < alpha], and by KS."""
+def detections(change: str, m: int, n: int, seed: int) -> list[bool]:
+    """Return [batch, column reported, p < alpha] for each detector, and that of KS."""
     rng = np.random.default_rng([seed, m, n])
     reference, batch = world(rng, m), world(rng, n)
     name, apply = CHANGES[change]
@@ -113,8 +114,8 @@ def found(change: str, m: int, n: int, seed: int) -> list[bool]:
     return [*result, bonferroni_ks(reference[name], batch[name])]
 
 
-def irrelevant(seed: int) -> list[bool]:
-    """Return what is found where all numbers moved by .02 standard deviations."""
+def immaterial(seed: int) -> list[bool]:
+    """Return the detections if all numbers moved by .02 standard deviations."""
     rng = np.random.default_rng([seed, 50_000])
     reference, batch = world(rng, 50_000), world(rng, 50_000)
     batch.iloc[:, :8] += 0.02
@@ -147,9 +148,9 @@ def main() -> None:
     parallel = Parallel(n_jobs=options.jobs)
     for m, n in SIZES:
         for change in CHANGES:
-            runs = parallel(delayed(found)(change, m, n, i) for i in range(reps))
+            runs = parallel(delayed(detections)(change, m, n, i) for i in range(reps))
             print_row(f"{m}/{n}", change, runs)
-    runs = parallel(delayed(irrelevant)(i) for i in range(max(reps // 4, 5)))
+    runs = parallel(delayed(immaterial)(i) for i in range(max(reps // 4, 5)))
     print_row("50000/50000", "all + .02 sd", runs)
 
 

@@ -1,26 +1,26 @@
-"""False alarms among ordinary queries, and how soon probing ones are noticed.
+"""False alarms among ordinary queries, and the detection delay of probing attacks.
 
-    python benchmarks/probing.py [--quick] [--keep .98]
+    python benchmarks/probing.py [--quick] [--forgetting-factor .98]
 
-Ordinary queries are rows that were not in the reference, in random order, or in that of
-time where there is one, all sent by one source: a hard case, for no user asks for ever.
+Ordinary queries are rows that were not in the reference, in order of time if there is
+one, else in random order, all sent by one source: a hard case, as no user is so busy.
 elec2 and bike_hourly are meters that report slowly changing values: feeds, not users,
-and nearly as close as probing is. Their alarms stand below the total.
+and nearly as close together as probing queries. Their alarms stand below the total.
 
 Attacks are those of the adversarial-robustness-toolbox against models that record each
-query. HopSkipJump starts from a random row of which the model is sure (p > .9) that it
-is of the other class; "far": from the surest, which is often an odd one. Adult is
+query. HopSkipJump starts from a random row which the model assigns to the other class
+with p > .9; "far": with the highest probability, which is often an outlier. Adult is
 attacked as numbers, with an indicator for each label that may have any value, and as
 proper rows, where the label of the largest indicator counts: then nearly all queries of
-ZOO repeat earlier ones, of which it learns nothing. Each attack is a new source and
+ZOO repeat earlier ones, from which it learns nothing. Each attack is a new source and
 ends after 1,000 queries. "caught" is the share of sources under alarm by then, "median"
-the queries that it took, "slowest" the most among those that were caught; "distinct" is
-the median number of different rows among these queries.
+the number of queries until the alarm, "slowest" the most among those that were caught;
+"distinct" is the median number of different rows among these queries.
 
-Jitter asks about one row with normal noise in every number, in units of the columns'
-standard deviations; extraction asks for 64 rows, then for steps of .1 from all that was
-asked before, again and again (Papernot and others, 2017, with random signs). Mixed:
-each query of HopSkipJump and then so many ordinary ones of the same source.
+Jitter queries one row with normal noise in every number, in units of the columns'
+standard deviations. Extraction queries 64 rows, then steps of .1 from all earlier
+queries, repeatedly (Papernot and others, 2017, with random signs). Mixed: each query of
+HopSkipJump is followed by a number of ordinary ones from the same source.
 
 An honest user sends ordinary queries, and edits one field of a row eight times: once at
 a random place among 600 queries, or again after every hundredth query.
@@ -54,7 +54,7 @@ with warnings.catch_warnings():
 
 Floats = NDArray[np.float64]
 
-MOST_QUERIES = 1000
+MAX_QUERIES = 1000
 MODELS = {
     "logistic": lambda: LogisticRegression(max_iter=2000),
     "boosting": lambda: HistGradientBoostingClassifier(max_iter=50, random_state=0),
@@ -80,7 +80,7 @@ class Split(NamedTuple):
 
 
 class EnoughError(Exception):
-    """The attack has asked as often as it may."""
+    """The attack has used up its queries."""
 
 
 def load(name: str) -> Split:
@@ -138,31 +138,31 @@ class Code:
 
 
 class Victim:
-    """A model that writes down what it is asked."""
+    """A model that records its queries."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.asked: list[Floats] = []
+        self.batches: list[Floats] = []
 
     def predict(self, Z: Floats) -> Floats:
         """Return probabilities."""
-        self.asked.append(np.array(Z, dtype=float))
-        if sum(map(len, self.asked)) >= MOST_QUERIES:
+        self.batches.append(np.array(Z, dtype=float))
+        if sum(map(len, self.batches)) >= MAX_QUERIES:
             raise EnoughError
         return np.asarray(self.model.predict_proba(Z))
 
     def queries(self) -> Floats:
-        """Return what it was asked."""
-        return np.vstack(self.asked)[:MOST_QUERIES]
+        """Return the recorded queries."""
+        return np.vstack(self.batches)[:MAX_QUERIES]
 
 
 def hop_skip_jump(classifier: Any) -> Any:
-    """Return an attack by answers only."""
+    """Return an attack that needs labels only."""
     return HopSkipJump(classifier, max_iter=10, max_eval=200, verbose=False)
 
 
 def zoo(classifier: Any) -> Any:
-    """Return an attack by probabilities."""
+    """Return an attack that needs probabilities."""
     return ZooAttack(
         classifier,
         max_iter=20,
@@ -196,22 +196,22 @@ def record(
 def jitter(Z: Floats, i: int, noise: float) -> Floats:
     """Return one row with noise."""
     rng = np.random.default_rng(i)
-    return np.asarray(Z[i] + noise * rng.normal(size=(MOST_QUERIES, Z.shape[1])))
+    return np.asarray(Z[i] + noise * rng.normal(size=(MAX_QUERIES, Z.shape[1])))
 
 
 def extraction(Z: Floats, i: int, step: float = 0.1) -> Floats:
-    """Return seeds, and steps from all that was asked, again and again."""
+    """Return random rows, and repeatedly steps from all queries so far."""
     rng = np.random.default_rng(i)
-    asked = Z[rng.choice(len(Z), 64, replace=False)]
-    while len(asked) < MOST_QUERIES:
-        moved = asked + step * rng.choice([-1.0, 1.0], size=asked.shape)
-        asked = np.vstack([asked, moved])
-    return asked[:MOST_QUERIES]
+    queries = Z[rng.choice(len(Z), 64, replace=False)]
+    while len(queries) < MAX_QUERIES:
+        moved = queries + step * rng.choice([-1.0, 1.0], size=queries.shape)
+        queries = np.vstack([queries, moved])
+    return queries[:MAX_QUERIES]
 
 
-def mixed(queries: Floats, Z: Floats, n_ordinary: int, seed: int) -> Floats:
-    """Return queries, each followed by so many ordinary ones."""
-    rng = np.random.default_rng(seed)
+def mixed(queries: Floats, Z: Floats, n_ordinary: int, random_state: int) -> Floats:
+    """Return queries, each followed by `n_ordinary` ordinary ones."""
+    rng = np.random.default_rng(random_state)
     ordinary = Z[rng.integers(len(Z), size=(len(queries), n_ordinary))]
     return np.concatenate([queries[:, np.newaxis], ordinary], axis=1).reshape(
         -1, Z.shape[1]
@@ -219,7 +219,7 @@ def mixed(queries: Floats, Z: Floats, n_ordinary: int, seed: int) -> Floats:
 
 
 def print_benign(options: argparse.Namespace, most: int) -> None:
-    """Print alarms among ordinary queries, and what a query costs."""
+    """Print alarms among ordinary queries, and the cost of a query."""
     print("Ordinary queries of one source")
     print(f"{'':26}{'reference':>10}{'queries':>9}{'repeats':>9}", end="")
     print(f"{'alarms':>8}{'largest evidence':>18}{'us/query':>10}")
@@ -243,7 +243,8 @@ def print_benign(options: argparse.Namespace, most: int) -> None:
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
     """Return the parameters given on the command line."""
-    return {} if options.keep is None else {"keep": options.keep}
+    factor = options.forgetting_factor
+    return {} if factor is None else {"forgetting_factor": factor}
 
 
 def streams(split: Split, code: Code, n: int) -> Iterator[tuple[str, list[Floats]]]:
@@ -266,7 +267,7 @@ def streams(split: Split, code: Code, n: int) -> Iterator[tuple[str, list[Floats
 
 
 def print_attacks(options: argparse.Namespace, n: int) -> None:
-    """Print how soon attacks are noticed."""
+    """Print the number of queries until attacks raise an alarm."""
     print(f"Attacks, {n} of each kind: queries until alarm")
     print(f"{'':46}{'caught':>8}{'median':>8}{'slowest':>9}{'distinct':>10}")
     headline: list[float] = []
@@ -279,7 +280,7 @@ def print_attacks(options: argparse.Namespace, n: int) -> None:
     for name, split in splits.items():
         code = Code(split.X)
         detector = ProbingDetector(**settings(options)).fit(split.X)
-        print(f"{name}: allowance {detector.what_if_allowance:.0f}")
+        print(f"{name}: shortest delay {detector.detection_delay_:.0f}")
         for label, runs in streams(split, code, n):
             found = [first_alarm(detector, code.decode(queries)) for queries in runs]
             queries, distinct = np.array(found).T
@@ -295,12 +296,12 @@ def print_attacks(options: argparse.Namespace, n: int) -> None:
 
 
 def count(number: float) -> str:
-    """Return a number of queries as it stands in the tables."""
+    """Return a number of queries as text."""
     return f"{number:,.0f}" if np.isfinite(number) else "-"
 
 
 def first_alarm(detector: ProbingDetector, queries: pd.DataFrame) -> tuple[float, int]:
-    """Return when there is an alarm for a new source, and after how many rows."""
+    """Return the number of queries until the alarm, and of distinct rows among them."""
     detector.forget("attacker")
     seen = detector.observe(queries, "attacker")
     if not seen.alarm.any():
@@ -310,7 +311,7 @@ def first_alarm(detector: ProbingDetector, queries: pd.DataFrame) -> tuple[float
 
 
 def print_honest(options: argparse.Namespace, n: int) -> None:
-    """Print how often users who edit one field are taken for attackers."""
+    """Print how often users who edit one field raise an alarm."""
     print(f"Honest users who edit one field eight times, {n} of them: under alarm")
     print(f"{'':26}{'once':>8}{'largest evidence':>18}{'every 100':>11}{'largest':>10}")
     for name in ("breast_cancer", "adult", "spambase", "california_housing"):
@@ -319,17 +320,19 @@ def print_honest(options: argparse.Namespace, n: int) -> None:
         cells = []
         for often in (False, True):
             most = []
-            for seed in range(n):
+            for i in range(n):
                 detector.forget("user")
-                seen = detector.observe(honest(split.X_new, seed, often=often), "user")
-                most.append(seen.evidence.max())
-            cells += [sum(m >= detector.limit for m in most), max(most)]
+                queries = honest(split.X_new, i, often=often)
+                most.append(detector.observe(queries, "user").evidence.max())
+            cells += [sum(m >= detector.threshold for m in most), max(most)]
         print(f"{name:26}{cells[0]:8}{cells[1]:18,.0f}{cells[2]:11}{cells[3]:10,.0f}")
 
 
-def honest(X: pd.DataFrame, seed: int, *, often: bool, n: int = 600) -> pd.DataFrame:
-    """Return ordinary queries, with eight edits of a field once or again and again."""
-    rng = np.random.default_rng(seed)
+def honest(
+    X: pd.DataFrame, random_state: int, *, often: bool, n: int = 600
+) -> pd.DataFrame:
+    """Return ordinary queries, with eight edits of a field once or repeatedly."""
+    rng = np.random.default_rng(random_state)
     rows = X.iloc[rng.permutation(len(X))[:n]].reset_index(drop=True)
     n = len(rows)
     places = np.arange(99, n, 100) if often else rng.integers(n, size=1)
@@ -347,7 +350,7 @@ def main() -> None:
     """Print the three tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer of everything")
-    parser.add_argument("--keep", type=float, help="of ProbingDetector")
+    parser.add_argument("--forgetting-factor", type=float, help="of ProbingDetector")
     options = parser.parse_args()
     print_benign(options, 5_000 if options.quick else 50_000)
     print_attacks(options, 5 if options.quick else 20)

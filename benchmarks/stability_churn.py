@@ -1,9 +1,9 @@
-"""Stability under small moves, beside how much a retrained model would differ.
+"""Stability under small perturbations, compared with retrain churn.
 
-For 24 models on each set: the share of moved copies whose answer flips (no labels, no
-retraining) against how often models refitted to bootstrap samples disagree; rows with
-at least 25 % disagreement found by their stability; coverage and width of the interval
-of the model's stability.
+For 24 models on each data set: the share of perturbed copies whose prediction flips (no
+labels, no retraining) against how often models refitted to bootstrap samples disagree;
+how well stability ranks the contested rows, those with at least 25 % disagreement;
+coverage and width of the confidence interval of a model's stability.
 
     python benchmarks/stability_churn.py            # all sets, about ten minutes
     python benchmarks/stability_churn.py --sets breast_cancer digits --refits 5
@@ -62,11 +62,11 @@ SHARED = (
 )
 SETS = (*SHARED, "breast_cancer", "digits", "wine", "synthetic")
 N_TRAIN, N_TEST = 1000, 600
-AT_STAKE = 0.25
+CONTESTED = 0.25
 
 
 def models() -> dict[str, Any]:
-    """Return 24 models, from very stiff to very nervous."""
+    """Return 24 models, from very stable to very unstable."""
     forest = {"n_estimators": 60, "random_state": 0}
     return {
         **{
@@ -96,7 +96,7 @@ def models() -> dict[str, Any]:
 
 
 def pipeline(model: Any) -> Any:
-    """Return a model for frames with labels and missing values."""
+    """Return a model for frames with categories and missing values."""
     numbers = make_pipeline(SimpleImputer(), StandardScaler())
     labels = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     return make_pipeline(
@@ -109,7 +109,7 @@ def pipeline(model: Any) -> Any:
 
 
 def read_set(name: str, n_test: int = N_TEST) -> list[Any]:
-    """Return train and test rows of a set."""
+    """Return training and test rows of a data set."""
     if name == "synthetic":
         X, y = make_classification(
             4000, 20, n_informative=8, n_classes=3, flip_y=0.05, random_state=0
@@ -132,20 +132,21 @@ def read_set(name: str, n_test: int = N_TEST) -> list[Any]:
 
 
 def disagreement(model: Any, X: Any, y: Any, X_test: Any, n_refits: int) -> Any:
-    """Return for each test row how often two models refitted to bootstraps disagree."""
-    answers: list[Any] = []
+    """Return how often two models fitted to bootstrap samples disagree on each row."""
+    predictions: list[Any] = []
     rng = np.random.default_rng(0)
-    while len(answers) < n_refits:
+    while len(predictions) < n_refits:
         rows = rng.integers(len(y), size=len(y))
         if len(np.unique(y[rows])) == len(np.unique(y)):
-            answers.append(pipeline(model).fit(X.iloc[rows], y[rows]).predict(X_test))
-    answers = np.array(answers)
+            refit = pipeline(model).fit(X.iloc[rows], y[rows])
+            predictions.append(refit.predict(X_test))
+    predictions = np.array(predictions)
     pairs = [(a, b) for a in range(n_refits) for b in range(a)]
-    return np.mean([answers[a] != answers[b] for a, b in pairs], axis=0)
+    return np.mean([predictions[a] != predictions[b] for a, b in pairs], axis=0)
 
 
 def measure_set(name: str, n_refits: int, n_copies: int) -> pd.DataFrame:
-    """Return one row of figures for each model."""
+    """Return one row of figures per model."""
     X, X_test, y, _ = read_set(name)
     rows = []
     for label, model in models().items():
@@ -154,10 +155,10 @@ def measure_set(name: str, n_refits: int, n_copies: int) -> pd.DataFrame:
         stability = scorer.score_samples(X_test)
         flips = scorer.estimate(X_test).flip_rate
         u = disagreement(model, X, y, X_test, n_refits)
-        at_stake = u >= AT_STAKE
+        contested = u >= CONTESTED
         auc = np.nan
-        if at_stake.any() and not at_stake.all():
-            auc = roc_auc_score(at_stake, -stability)
+        if contested.any() and not contested.all():
+            auc = roc_auc_score(contested, -stability)
         low = stability < 0.75
         rows.append(
             {
@@ -167,8 +168,8 @@ def measure_set(name: str, n_refits: int, n_copies: int) -> pd.DataFrame:
                 "stability": stability.mean(),
                 "churn": u.mean(),
                 "auc": auc,
-                "share_at_stake": at_stake.mean(),
-                "recall_75": low[at_stake].mean() if at_stake.any() else np.nan,
+                "share_contested": contested.mean(),
+                "recall_75": low[contested].mean() if contested.any() else np.nan,
                 "share_low": low.mean(),
             }
         )
@@ -176,7 +177,7 @@ def measure_set(name: str, n_refits: int, n_copies: int) -> pd.DataFrame:
 
 
 def print_churn(names: list[str], n_refits: int, n_copies: int) -> None:
-    """Print rank correlations per set, and their means."""
+    """Print rank correlations for each data set, and their means."""
     tables = []
     print(
         f"{'set':18} {'flips~churn':>11} {'stability~churn':>15} {'row AUC':>8}"
@@ -207,11 +208,11 @@ def print_churn(names: list[str], n_refits: int, n_copies: int) -> None:
 
 
 def keeps(scorer: StabilityScorer, X: Any) -> Any:
-    """Return the share of each row's copies that keep its answer."""
+    """Return the share of each row's copies that keep its prediction."""
     n_each = 1 + scorer.n_copies
     moved = scorer.perturbation_.move(X, n_copies=scorer.n_copies, size=scorer.size)
-    said = scorer.model_.predict(moved).reshape(-1, n_each)
-    return (said[:, 1:] == said[:, :1]).mean(axis=1)
+    predictions = scorer.model_.predict(moved).reshape(-1, n_each)
+    return (predictions[:, 1:] == predictions[:, :1]).mean(axis=1)
 
 
 def print_intervals(n_reps: int = 2000) -> None:
@@ -236,8 +237,8 @@ def print_intervals(n_reps: int = 2000) -> None:
                         Stability.of(RowScores(rows, rows), n_copies=n_copies)
                         for rows in samples
                     ]
-                    hit = np.mean([s.low <= pool.mean() <= s.high for s in drawn])
-                    width = np.mean([s.high - s.low for s in drawn])
+                    hit = np.mean([s.lower <= pool.mean() <= s.upper for s in drawn])
+                    width = np.mean([s.upper - s.lower for s in drawn])
                     covered.append(hit)
                     print(
                         f"{name:12} {label:18} {n:5} {n_copies:6} {hit:8.3f}"

@@ -1,7 +1,8 @@
-"""What a row's stability costs: times one predict of the same 1,000 rows.
+"""Cost of the stability of 1,000 rows, in multiples of predicting these rows.
 
-Ten moved copies of each row, one call of the model about 11,000 rows. Medians of
-alternating repeats in one process. "moving" is the part that is not the model's.
+Each row has ten perturbed copies, so the model is called once with 11,000 rows. Figures
+are medians of alternating repeats in one process. "moving" is the part of the cost that
+is not the model's.
 
     python benchmarks/stability_speed.py [--repeats 15]
 """
@@ -39,14 +40,14 @@ MODELS = {
 
 
 def seconds(action: Callable[[], Any]) -> float:
-    """Return how long an action takes."""
+    """Return how long an action takes, in seconds."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
 
 
 def measure(estimator: Any, X: Any, y: Any, repeats: int) -> list[float]:
-    """Return median seconds of predict, of scoring and of moving 1,000 rows."""
+    """Return the median seconds to predict, score and perturb 1,000 rows."""
     rows = X[5000:]
     bare = estimator.fit(X[:5000], y[:5000])
     model = ResilientEstimator(bare, cv=None).fit(X[:5000], y[:5000])

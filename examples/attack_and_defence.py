@@ -93,9 +93,9 @@ print(f"{np.mean(flags.adversarial):.0%} flagged")
 nearest = np.mean(guard.correct(forged) == truth)
 print(f"with the guard's own correction instead: {nearest:.0%} right")
 
-honest = guard.p_values(X_test)
+honest = guard.score_pvalues(X_test)
 print(f"\nhonest digits flagged: {np.mean(honest <= guard.alpha):.1%}")
-mixed = np.concatenate([honest, guard.p_values(forged)])
+mixed = np.concatenate([honest, guard.score_pvalues(forged)])
 is_forged = np.repeat([0, 1], [len(honest), len(forged)])
 print(f"AUC of the guard: {roc_auc_score(is_forged, -mixed):.3f}")
 

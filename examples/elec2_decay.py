@@ -72,7 +72,7 @@ def walk(model: ResilientEstimator, chunks: list[Any], expected: float) -> Any:
         columns, outputs = names(drift, "features"), names(drift, "outputs")
         # Known when the labels have come, often much later.
         accuracy = model.assess(batch, labels).performance
-        decayed, worse = accuracy.value < expected - HARMFUL, accuracy.high < expected
+        decayed, worse = accuracy.value < expected - HARMFUL, accuracy.upper < expected
         fires = decayed, columns, outputs, worse
         for points_at, fired in zip(signals.values(), fires, strict=True):
             points_at.update([k] if fired else [])

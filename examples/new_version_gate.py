@@ -1,6 +1,6 @@
-"""Let a new version of a model out only if it answers much as the old one, and as well.
+"""Release a new version of a model only if it has little churn and is as good.
 
-Run it in CI: the exit code says whether the new version may go out.
+Run it in CI: the exit code is 0 if the new version may be released.
 """
 
 from typing import Any
@@ -13,9 +13,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from resilient_estimator.comparison import AnchoredEstimator, churn, retrain_churn
 
 
-def make_applications(n_samples: int, seed: int) -> Any:
-    """Return applications for a loan, and which of them were paid back."""
-    rng = np.random.default_rng(seed)
+def make_applications(n_samples: int, random_state: int) -> Any:
+    """Return loan applications, and whether each loan was paid back."""
+    rng = np.random.default_rng(random_state)
     X = pd.DataFrame({"income": rng.gamma(4, 900, n_samples).round(-1)})
     X["age"] = rng.integers(18, 80, n_samples)
     X["amount"] = (X["income"] * rng.uniform(1, 12, n_samples)).round(-2)
@@ -27,27 +27,27 @@ def make_applications(n_samples: int, seed: int) -> Any:
 
 
 def main() -> int:
-    """Compare two new versions with the old one; return the exit code of the last."""
-    X, y = make_applications(3000, seed=0)
-    fresh, truth = make_applications(3000, seed=1)
+    """Compare two new versions with the old one; return the exit code for the last."""
+    X, y = make_applications(3000, random_state=0)
+    fresh, truth = make_applications(3000, random_state=1)
     model = HistGradientBoostingClassifier(max_iter=40, random_state=0)
     old = clone(model).fit(X[:2000], y[:2000])
 
-    # A third of the rows is new; nothing else has changed.
+    # A third of the training rows is new; nothing else has changed.
     plain = clone(model).fit(X[1000:], y[1000:])
     print("An ordinary refit:")
-    gate = churn(old, plain, fresh, truth, groups="region")
-    print(gate, end="\n\n")
+    result = churn(old, plain, fresh, truth, groups="region")
+    print(result, end="\n\n")
 
-    # How much of that is chance? As much as any two refits differ.
+    # How much of the churn is chance? As much as between any two refits.
     print(retrain_churn(model, X, y, n_refits=5, random_state=0))
 
-    # Customers see changes that nobody asked for: anchor the new version to the old.
+    # Customers notice needless changes: anchor the new version to the old one.
     anchored = AnchoredEstimator(model, old).fit(X[1000:], y[1000:])
     print("\nThe same refit, anchored to the old version:")
-    gate = churn(old, anchored, fresh, truth, groups="region")
-    print(gate)
-    return 0 if gate.passed else 1
+    result = churn(old, anchored, fresh, truth, groups="region")
+    print(result)
+    return 0 if result.passed else 1
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Nested parameters of an estimator that has a list of parts."""
+"""Estimators made of other estimators: nested parameters and tags."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator
@@ -82,3 +83,39 @@ def part_names(parts: Sequence[Any]) -> list[str]:
         seen[name] += 1
         names.append(f"{name}-{seen[name]}" if total[name] > 1 else name)
     return names
+
+
+def copy_tags(tags: Any, inner: Any) -> Any:
+    """Return the tags of a meta-estimator, with those of the wrapped estimator.
+
+    Parameters
+    ----------
+    tags : sklearn.utils.Tags
+        Tags of the meta-estimator, changed in place.
+    inner : sklearn.utils.Tags
+        Tags of the wrapped estimator.
+    """
+    tags.estimator_type = inner.estimator_type
+    tags.classifier_tags = copy(inner.classifier_tags)
+    tags.regressor_tags = copy(inner.regressor_tags)
+    tags.input_tags = copy(inner.input_tags)
+    tags.target_tags = copy(inner.target_tags)
+    tags.target_tags.required = True  # a Pipeline does not report it
+    tags.non_deterministic = inner.non_deterministic
+    return tags
+
+
+def restrict_input_tags(tags: Any, part: Any) -> Any:
+    """Return tags that allow only the input that another part accepts, too.
+
+    Parameters
+    ----------
+    tags : sklearn.utils.Tags
+        Tags of the meta-estimator, changed in place.
+    part : sklearn.utils.Tags
+        Tags of another part that receives X.
+    """
+    accepts_nan = part.input_tags.allow_nan or part.no_validation
+    tags.input_tags.sparse &= part.input_tags.sparse
+    tags.input_tags.allow_nan &= accepts_nan
+    return tags

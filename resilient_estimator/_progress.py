@@ -1,4 +1,4 @@
-"""Tell who waits how long it will still take."""
+"""Report how long a slow computation will still take."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ LOGGER = logging.getLogger("resilient_estimator")
 
 
 class Progress:
-    """Log a line now and then, where more than ten seconds remain.
+    """Log a line every ten seconds while more than ten seconds remain.
 
     Lines are warnings of the logger "resilient_estimator", which Python prints to
-    stderr unless logging is configured otherwise.
+    stderr unless logging is configured differently.
 
     Parameters
     ----------
     what : str
-        What is being done, for example "score_stability".
+        Name of the computation, for example "score_stability".
     total : int
-        How many steps there are.
+        Number of steps.
     unit : str, default="rows"
-        What a step is.
+        What the steps are, in the plural.
 
     Examples
     --------
     >>> from resilient_estimator._progress import Progress
-    >>> Progress("score_stability", total=1000).step(500)  # fast: says nothing
+    >>> Progress("score_stability", total=1000).step(500)  # fast: logs nothing
     """
 
     def __init__(self, what: str, total: int, unit: str = "rows") -> None:
@@ -40,7 +40,7 @@ class Progress:
         self._last = -math.inf
 
     def step(self, done: int) -> None:
-        """Say how much is done, if it is time to."""
+        """Log how many steps are done, if it is time to."""
         now = monotonic()
         pace = (now - self._start) / max(done, 1)
         remaining = pace * (self._total - done)

@@ -11,8 +11,11 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import is_classifier, is_regressor
 
 from resilient_estimator.exceptions import InvalidParameterError
+
+N_SHOWN = 20  # columns in an error message
 
 
 class Interval(NamedTuple):
@@ -105,6 +108,18 @@ MAPPING = Satisfies(lambda value: isinstance(value, Mapping), "a dict")
 N_JOBS = Satisfies(
     lambda value: value is None or isinstance(value, Integral), "an int or None"
 )
+MODEL = Satisfies(lambda value: _has_method(value, "predict"), "a fitted model")
+PREDICTOR = Satisfies(
+    lambda value: (
+        _has_method(value, "fit") and (is_classifier(value) or is_regressor(value))
+    ),
+    "a classifier or a regressor",
+)
+
+
+def _has_method(value: Any, method: str) -> bool:
+    """Return whether an object, not a class, has a method."""
+    return hasattr(value, method) and not isinstance(value, type)
 
 
 def check_parameters(owner: Any, **values: Any) -> None:
@@ -159,20 +174,49 @@ def parameter_error(
 
 
 def position_of(owner: Any, parameter: str, key: Any, names: Sequence[str]) -> int:
-    """Return the position of a column that a parameter names, or gives the place of."""
-    if (
-        isinstance(key, Integral)
-        and not isinstance(key, bool)
-        and 0 <= int(key) < len(names)
-    ):
-        return int(key)
+    """Return the position of the column that a parameter refers to.
+
+    Parameters
+    ----------
+    owner : object or str
+        The estimator or function, named in the error.
+    parameter : str
+        Name of the parameter.
+    key : str or int
+        A name, or a position; negative ones count from the end.
+    names : sequence of str
+        Names of all columns.
+
+    Examples
+    --------
+    >>> from resilient_estimator._validation import position_of
+    >>> position_of("recourse", "immutable", "age", ["age", "income"])
+    0
+    >>> position_of("recourse", "immutable", -1, ["age", "income"])
+    1
+    """
+    is_position = isinstance(key, Integral) and not isinstance(key, bool)
+    if is_position and -len(names) <= key < len(names):
+        return int(key) % len(names)
     if isinstance(key, str) and key in names:
         return list(names).index(key)
     owner = owner if isinstance(owner, str) else type(owner).__name__
+    shown = list(names[:N_SHOWN]) + ["..."] * (len(names) > N_SHOWN)
     raise InvalidParameterError(
         f"The {parameter!r} parameter of {owner} names the column {key!r}, which X "
-        f"does not have. Its columns are {list(names)!r}."
+        f"does not have. Its columns are {shown!r}."
     )
+
+
+def positions_of(
+    owner: Any, parameter: str, keys: Any, names: Sequence[str]
+) -> list[int]:
+    """Return the positions of one column, of several columns, or of None."""
+    if keys is None:
+        return []
+    if isinstance(keys, (str, Integral)):
+        keys = [keys]
+    return [position_of(owner, parameter, key, names) for key in keys]
 
 
 def read_limits(owner: Any, parameter: str, key: Any, pair: Any) -> tuple[float, float]:

@@ -1,18 +1,24 @@
-"""What a batch looked like, in words and as a table."""
+"""Report on one batch: what drifted, what was flagged, how good predictions are.
+
+`bool` of a result follows one rule in the whole library: it is True when action is
+needed, as for an `Assessment`. Where that has no meaning, as for a `Drift` or a
+`Stability`, it raises a TypeError that names the attribute to look at instead.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
-from sklearn.base import is_classifier
-from sklearn.utils import Bunch, check_consistent_length
+from sklearn.metrics import r2_score
+from sklearn.utils import Bunch
 
+from resilient_estimator._format import percent
+from resilient_estimator._typing import Floats, Mask
 from resilient_estimator.drift import (
     ABSENT,
     FEATURES,
@@ -20,11 +26,13 @@ from resilient_estimator.drift import (
     OUTPUTS,
     RELATIONS,
     TOO_FEW,
+    WORD_LIMITS,
+    WORDS,
     Drift,
-    percent,
 )
 from resilient_estimator.exceptions import needs_extra
 from resilient_estimator.stability._model_stability import Stability
+from resilient_estimator.statistics._intervals import wilson
 from resilient_estimator.tabular._table import read_table
 
 if TYPE_CHECKING:
@@ -32,56 +40,58 @@ if TYPE_CHECKING:
 
     from resilient_estimator.display import DriftDisplay
 
-ADVERBS = {
-    "none": "hardly",
-    "slight": "slightly",
-    "moderate": "moderately",
-    "strong": "strongly",
-    "severe": "severely",
-}
-REASON_WORDS = {"out_of_range": "out of range"}
+ADVERBS = dict(
+    zip(
+        WORDS, ("hardly", "slightly", "moderately", "strongly", "severely"), strict=True
+    )
+)
+REPORTED_PARTS = (FEATURES, OUTPUTS, RELATIONS)  # flags have a sentence of their own
 N_NAMED = 3
-TOLD = (FEATURES, OUTPUTS, RELATIONS)
+N_HTML_ROWS = 50
+HTML_COLUMNS = ("part", "feature", "verdict", "word", "severity", "pvalue", "change")
+
+MATERIAL = WORD_LIMITS[0]  # share of flagged rows that was not flagged in training
+SURGE_LEVEL = 0.01
 
 
 class Performance(NamedTuple):
-    """Score on labelled rows, with a 95 % interval where there is a formula for one."""
+    """Score on labelled rows, with a 95 % interval where a formula for it exists."""
 
     metric: str
     value: float
-    low: float
-    high: float
+    lower: float
+    upper: float
     n_samples: int
 
 
 @dataclass(frozen=True, eq=False)
 class Assessment:
-    """What one batch looked like. True when action is needed.
+    """Report on one batch. True when action is needed.
 
-    Action is needed when a column drifted, or when the guard flags far more rows than
+    Action is needed when a column drifted, or when the guard flags many more rows than
     it did in training.
 
     Attributes
     ----------
     n_samples : int
-        Rows of the batch.
+        Number of rows in the batch.
     drift : Drift or None
         Comparison of every column with training; None without a detector.
     flags : Bunch
         Row masks: one ndarray of bool of shape (n_samples,) per reason, and `fallback`
-        for the rows that the fallback answers.
+        for the rows that are answered by the fallback.
     flagged_columns : dict of str to dict of str to int
-        Reason, column, number of rows.
+        Number of flagged rows by reason and column.
     flags_surged : bool
-        Whether the guard flags far more rows than in training.
+        Whether the guard flags many more rows than in training.
     performance : Performance or None
-        Realised score, where labels were given.
+        Realised score, if labels were given.
     stability : Stability or None
-        How seldom a small change of a row changes the answer, where that was asked for.
+        How rarely a small change of a row flips its prediction, if requested.
     importances : ndarray of float of shape (n_features,) or None
-        Share of each column in what the model uses, where that was measured.
+        Share of each column in the model's feature importance, if it was measured.
     failure : str
-        Why the model's answers could not be compared; "" if they could.
+        Why the predictions could not be compared; "" if they could.
     """
 
     n_samples: int
@@ -91,7 +101,7 @@ class Assessment:
     flags_surged: bool = False
     performance: Performance | None = None
     stability: Stability | None = None
-    importances: NDArray[np.float64] | None = None
+    importances: Floats | None = None
     failure: str = ""
 
     def __bool__(self) -> bool:
@@ -100,13 +110,13 @@ class Assessment:
 
     @property
     def flag_rates(self) -> dict[str, float]:
-        """Share of the rows that carry each flag."""
+        """Share of the rows with each flag."""
         n_samples = max(self.n_samples, 1)
         return {r: float(np.sum(mask)) / n_samples for r, mask in self.flags.items()}
 
     @property
     def reasons(self) -> list[str]:
-        """What is to be told about the batch, in plain words, worst first."""
+        """Reasons to look at the batch, in plain words, worst first."""
         weighted = [*self._drift_reasons(), *self._flag_reasons()]
         weighted.sort(key=lambda reason: -reason[0])
         return [text for _, text in weighted]
@@ -122,7 +132,7 @@ class Assessment:
             return pd.DataFrame()
         frame = pd.DataFrame(self.drift.to_dict())
         if self.importances is not None:
-            frame["used"] = [self._used(i) for i in range(len(frame))]
+            frame["importance"] = [self._importance(i) for i in range(len(frame))]
         return frame.iloc[self.drift.order].reset_index(drop=True)
 
     def plot(self, *, ax: Any = None) -> DriftDisplay:
@@ -131,17 +141,17 @@ class Assessment:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+            Axes to draw on; if None, those of a new figure.
 
         Returns
         -------
         display : DriftDisplay
-            The picture, with `ax_` and `figure_`.
+            The plot, with `ax_` and `figure_`.
 
         Raises
         ------
         ValueError
-            If there was no detector.
+            If the model has no detector.
         """
         if self.drift is None:
             raise ValueError("There is no drift to draw: the model has no detector.")
@@ -153,45 +163,43 @@ class Assessment:
         if self.drift is None:
             return []
         drift = self.drift
-        reasons = [(self._weight(i), self._sentence(i)) for i in _told(drift)]
+        reasons = [(self._weight(i), self._sentence(i)) for i in _reported(drift)]
         if drift.detected and not drift.drifted.any():
             text = (
                 f"the batch as a whole differs from training (p = {drift.pvalue:.2g}), "
-                f"but no column can be named; first to look at: {drift.worst}"
+                f"but no single column stands out; look at {drift.worst} first"
             )
             reasons.append((drift.severity, text))
-        features = drift.of(FEATURES)
-        n_too_few = sum(drift.verdicts[i] == TOO_FEW for i in features)
+        n_too_few = sum(drift.verdicts[i] == TOO_FEW for i in drift.of(FEATURES))
         if n_too_few:
-            subject = "1 column" if n_too_few == 1 else f"{n_too_few} columns"
+            columns = "1 column" if n_too_few == 1 else f"{n_too_few} columns"
             text = (
-                f"{drift.n_samples:,} rows are too few to say whether {subject} drifted"
+                f"{drift.n_samples:,} rows are too few to say whether {columns} drifted"
             )
             reasons.append((0.0, text))
         if self.failure:
-            text = f"the model's answers could not be compared: {self.failure}"
-            reasons.append((0.0, text))
+            reasons.append((0.0, f"predictions could not be compared: {self.failure}"))
         return reasons
 
-    def _used(self, i: int) -> float | None:
-        """Return the share of an entry in what the model uses, if it is known."""
+    def _importance(self, i: int) -> float | None:
+        """Return the feature importance of an entry; None if it is not known."""
         if self.drift is None or self.importances is None:
             return None
         place = np.flatnonzero(self.drift.of(FEATURES) == i)
         return float(self.importances[place[0]]) if len(place) else None
 
     def _weight(self, i: int) -> float:
-        """Return the severity of an entry, times how much the model uses the column."""
-        used = self._used(i)
+        """Return the severity of an entry, times the column's importance if known."""
+        importance = self._importance(i)
         severity = float(self.drift.severities[i]) if self.drift is not None else 0.0
-        return severity if used is None else severity * used
+        return severity if importance is None else severity * importance
 
     def _sentence(self, i: int) -> str:
-        used = self._used(i)
+        importance = self._importance(i)
         text = "" if self.drift is None else _drift_sentence(self.drift, i)
-        return (
-            text if used is None else f"{text}; {percent(used)} of what the model uses"
-        )
+        if importance is None:
+            return text
+        return f"{text}; {percent(importance)} of the model's feature importance"
 
     def _flag_reasons(self) -> list[tuple[float, str]]:
         suspicious = np.zeros(self.n_samples, dtype=bool)
@@ -207,33 +215,32 @@ class Assessment:
         return [(n_flagged / self.n_samples, text + ", ".join(self._causes()))]
 
     def _causes(self) -> list[str]:
-        causes = []
-        for reason, mask in self.flags.items():
-            count = int(np.count_nonzero(mask))
-            if reason == "fallback" or not count:
-                continue
-            columns = self.flagged_columns.get(reason, {})
-            ranked = sorted(columns, key=lambda name: -columns[name])
-            named = " and ".join(ranked[:N_NAMED])
-            if len(ranked) > N_NAMED:
-                named += f" and {len(ranked) - N_NAMED} more columns"
-            word = REASON_WORDS.get(reason, reason)
-            causes.append((count, f"{named} {word} ({count:,})".strip()))
-        causes.sort(key=lambda cause: -cause[0])
-        if len(causes) == 1:
-            return [causes[0][1].rsplit(" (", 1)[0]]
-        return [text for _, text in causes]
+        """Return which columns were flagged for which reason, most frequent first."""
+        counts = {
+            reason: int(np.count_nonzero(mask))
+            for reason, mask in self.flags.items()
+            if reason != "fallback" and mask.any()
+        }
+        ranked = sorted(counts, key=lambda reason: -counts[reason])
+        if len(ranked) == 1:
+            return [self._cause(ranked[0])]
+        return [f"{self._cause(reason)} ({counts[reason]:,})" for reason in ranked]
+
+    def _cause(self, reason: str) -> str:
+        columns = self.flagged_columns.get(reason, {})
+        ranked = sorted(columns, key=lambda name: -columns[name])
+        named = enumerate_words(ranked, N_NAMED)
+        return f"{named} {reason.replace('_', ' ')}".strip()
 
     def _headline(self) -> str:
         state = "action needed" if self else "no action needed"
         if self.drift is None:
-            return f"{state}; {self.n_samples:,} rows, drift not looked for"
+            return f"{state}; {self.n_samples:,} rows, drift was not checked"
         if not self and self.drift.verdict == TOO_FEW:
             state = "too few rows to say"
-        columns = self.drift.drifted[self.drift.of(FEATURES)]
-        n_drifted = int(columns.sum())
+        n_drifted, n_columns = self.drift.n_drifted, self.drift.n_columns
         return (
-            f"{state}; {n_drifted} of {len(columns)} columns drifted in "
+            f"{state}; {n_drifted} of {n_columns} columns drifted in "
             f"{self.n_samples:,} rows (training: {self.drift.n_reference:,})"
         )
 
@@ -241,11 +248,11 @@ class Assessment:
         if self.performance is None:
             return []
         p = self.performance
-        interval = "" if np.isnan(p.low) else f" [{p.low:.3f}, {p.high:.3f}]"
+        interval = "" if np.isnan(p.lower) else f" [{p.lower:.3f}, {p.upper:.3f}]"
         return [f"{p.metric} {p.value:.3f}{interval} on {p.n_samples:,} labelled rows"]
 
     def _lines(self) -> list[str]:
-        """Return what is told below the headline."""
+        """Return the lines below the headline."""
         stability = [] if self.stability is None else [repr(self.stability)]
         return [*self.reasons, *self._performance_line(), *stability]
 
@@ -264,33 +271,48 @@ class Assessment:
     def _html_table(self) -> str:
         if self.drift is None:
             return ""
-        columns = ("part", "feature", "verdict", "word", "severity", "pvalue", "change")
-        head = "".join(f"<th scope='col'>{name}</th>" for name in columns)
-        table = self.drift.to_dict()
-        rows = "".join(
-            "<tr>"
-            + "".join(f"<td>{escape(_cell(table[name][i]))}</td>" for name in columns)
-            + "</tr>"
-            for i in self.drift.order[:50]
+        table, order = self.drift.to_dict(), self.drift.order
+        head = "".join(f"<th scope='col'>{name}</th>" for name in HTML_COLUMNS)
+        rows = "".join(_html_row(table, i) for i in order[:N_HTML_ROWS])
+        more = len(order) - N_HTML_ROWS
+        note = f"<p>and {more:,} more</p>" if more > 0 else ""
+        return (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}"
         )
-        more = len(self.drift.features) - 50
-        note = f"<p>and {more:,} more columns</p>" if more > 0 else ""
-        head = f"<thead><tr>{head}</tr></thead>"
-        return f"<table>{head}<tbody>{rows}</tbody></table>{note}"
+
+
+def _html_row(table: Mapping[str, list[Any]], i: int) -> str:
+    cells = (_cell(table[name][i]) for name in HTML_COLUMNS)
+    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
 
 
 def _cell(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _told(drift: Drift) -> list[int]:
-    """Return which entries are told: all columns, and what they do not say already.
+def enumerate_words(words: Sequence[str], n_most: int) -> str:
+    """Return words as "a, b and c", or as "a, b and 3 more" beyond `n_most`.
 
-    Flags have a sentence of their own; of several outputs the worst stands for all;
-    that columns moved given the others is news where none moved by itself.
+    Examples
+    --------
+    >>> from resilient_estimator.assessment import enumerate_words
+    >>> enumerate_words(["age", "power", "miles"], 2)
+    'age, power and 1 more'
+    """
+    words = list(words)
+    if len(words) > n_most:
+        words = [*words[:n_most], f"{len(words) - n_most} more"]
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def _reported(drift: Drift) -> list[int]:
+    """Return the entries to report: all columns, and what these do not show already.
+
+    The worst output stands for all outputs. That columns shifted given the others is
+    news only if none shifted by itself.
     """
     drifted = drift.drifted
-    by_part = {part: [i for i in drift.of(part) if drifted[i]] for part in TOLD}
+    by_part = {p: [i for i in drift.of(p) if drifted[i]] for p in REPORTED_PARTS}
     outputs = sorted(by_part[OUTPUTS], key=lambda i: -drift.severities[i])
     relations = [
         i
@@ -305,57 +327,56 @@ def _drift_sentence(drift: Drift, i: int) -> str:
     if drift.verdicts[i] == ABSENT:
         return f"{name} is absent"
     if i in drift.of(RELATIONS):
-        return f"columns relate otherwise than in training: {change}"
+        return f"the relationships between columns changed: {change}"
     if i in drift.of(OUTPUTS):
         name = f"the model's {name}"
-    if drift.severities[i] < drift.min_severity and change:
-        return f"{name} has one value far more often: {change}"
-    adverb = ADVERBS[drift.words[i]]
+    if drift.severities[i] < drift.min_severity and change:  # a surge
+        return f"{name}: {change}"
     share = f"{100 * drift.severities[i]:.0f} %"
-    told = f" ({change})" if change else ""
-    return f"{name} drifted {adverb}: {share} of rows are unlike training{told}"
+    detail = f" ({change})" if change else ""
+    return (
+        f"{name} drifted {ADVERBS[drift.words[i]]}: {share} of rows are unlike "
+        f"training{detail}"
+    )
 
 
 def flags_surged(
     n_flagged: int, n_samples: int, n_flagged_before: int, n_before: int
 ) -> bool:
-    """Whether far more rows are flagged than in training.
+    """Return whether the guard flags many more rows than in training.
 
-    Really more (hypergeometric tail below .01, the chance when all rows of both are
-    alike) and materially more (by .04 of the rows, as for drift).
+    The excess must be real (hypergeometric tail probability below .01) and material
+    (at least .04 of the rows, as for drift).
     """
     if not n_samples or not n_before:
         return False
     excess = n_flagged / n_samples - n_flagged_before / n_before
     pooled = n_flagged + n_flagged_before
     tail = stats.hypergeom.sf(n_flagged - 1, n_samples + n_before, pooled, n_samples)
-    return bool(excess >= 0.04 and tail < 0.01)
+    return bool(excess >= MATERIAL and tail < SURGE_LEVEL)
 
 
-def realised_performance(model: Any, X: Any, y: Any) -> Performance:
-    """Score a fitted model on labelled rows: accuracy, or R squared of a regressor."""
-    check_consistent_length(X, y)
-    check_no_missing(y)
-    if not is_classifier(model):
-        return Performance("R2", model.score(X, y), np.nan, np.nan, len(y))
-    correct = np.asarray(model.predict(X)) == np.asarray(y)
+def measure_performance(y: Any, predictions: Any, *, classify: bool) -> Performance:
+    """Return the accuracy of labels, or the R squared of numbers."""
+    if not classify:
+        return Performance("R2", r2_score(y, predictions), np.nan, np.nan, len(y))
+    correct = np.asarray(predictions) == np.asarray(y)
     return accuracy_interval(correct.reshape(len(correct), -1).all(axis=1))
 
 
 def check_no_missing(y: Any) -> None:
-    """Raise a ValueError if a label is missing: it is neither right nor wrong."""
+    """Raise a ValueError if a label is missing: it can be neither right nor wrong."""
     table = read_table(np.asarray(y).reshape(-1, 1))
     n_missing = 0 if table is None else int(np.count_nonzero(table.missing(0)))
     if n_missing:
         raise ValueError(
             f"y must have a label for every row; {n_missing:,} are missing. Leave out "
-            "the rows without one."
+            "the rows without a label."
         )
 
 
-def accuracy_interval(correct: NDArray[np.bool_]) -> Performance:
-    """Accuracy with Wilson's (1927) 95 % interval."""
-    n_correct, n_samples = int(np.count_nonzero(correct)), len(correct)
-    interval = stats.binomtest(n_correct, n_samples).proportion_ci(method="wilson")
-    accuracy = n_correct / n_samples
-    return Performance("accuracy", accuracy, interval.low, interval.high, n_samples)
+def accuracy_interval(correct: Mask) -> Performance:
+    """Return the accuracy with Wilson's (1927) 95 % interval."""
+    accuracy, n_samples = float(np.mean(correct)), len(correct)
+    lower, upper = wilson(accuracy, n_samples)
+    return Performance("accuracy", accuracy, lower, upper, n_samples)

@@ -1,4 +1,4 @@
-"""Pictures. Needs the extra `plot`; matplotlib is imported when something is drawn."""
+"""Plots. They need the extra `plot`; matplotlib is imported only when one is drawn."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from resilient_estimator._typing import Floats, Positions
 from resilient_estimator.drift import (
-    FEATURES,
+    ABSENT,
+    DRIFTED,
     FLAGS,
     OUTPUTS,
     TOO_FEW,
@@ -17,27 +19,28 @@ from resilient_estimator.drift import (
 )
 from resilient_estimator.exceptions import needs_extra
 
-COLOURS = {"drifted": "#b3261e", "absent": "#b3261e", TOO_FEW: "#c9c9c9"}
-CALM = "#5b7fa6"
+RED, BLUE, GREY = "#b3261e", "#5b7fa6", "#c9c9c9"
+COLOURS = {DRIFTED: RED, ABSENT: RED, TOO_FEW: GREY}
 N_SHOWN = 30
 
 
 class DriftDisplay:
     """Severity of every column as horizontal bars, worst first.
 
-    Red bars drifted, blue ones did not, grey ones cannot be judged: too few rows.
+    Columns with a red bar drifted, those with a blue bar did not. A grey bar means that
+    there are too few rows to say.
 
     Parameters
     ----------
     drift : Drift
-        Outcome of a detector.
+        Result of a detector.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the bars.
+        Axes that hold the bars.
     figure_ : matplotlib Figure
-        Figure with the axes.
+        Figure that holds the axes.
 
     Examples
     --------
@@ -59,7 +62,7 @@ class DriftDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+            Axes to draw on; if None, those of a new figure.
 
         Returns
         -------
@@ -68,40 +71,43 @@ class DriftDisplay:
         """
         order = self.drift.order
         shown = order[~np.isin(order, self.drift.of(FLAGS))][:N_SHOWN]
-        if ax is None:
-            ax = _new_axes(len(shown))
         severity = np.nan_to_num(self.drift.severities[shown])
-        colours = [COLOURS.get(self.drift.verdicts[i], CALM) for i in shown]
-        positions = np.arange(len(shown))
-        ax.barh(positions, severity, height=0.6, color=colours)
-        ax.set_yticks(positions, [_label(self.drift, i) for i in shown])
-        ax.invert_yaxis()
-        ax.set_xlim(0, max(0.6, 1.75 * severity.max(initial=0)))
-        self._write_words(ax, shown, severity)
+        ax = _new_axes(len(shown)) if ax is None else ax
+        self._draw_bars(ax, shown, severity)
+        _write_words(ax)
+        for position, i in enumerate(shown):
+            text = self.drift.changes[i] or self.drift.verdicts[i]
+            place = severity[position] + 0.005
+            ax.text(place, position, text, va="center", fontsize=8, color="#333333")
         ax.set_xlabel("severity: share of rows that are unlike training")
         ax.set_title(_title(self.drift), loc="left", fontsize=11, pad=30)
         ax.spines[["top", "right"]].set_visible(False)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _write_words(self, ax: Any, shown: Any, severity: Any) -> None:
-        limits = (0.0, *WORD_LIMITS)
-        for left, word in zip(limits, WORDS, strict=True):
-            ax.axvline(left, color="#dddddd", linewidth=0.8, zorder=0)
-            ax.annotate(
-                word,
-                (left, 1.0),
-                xycoords=("data", "axes fraction"),
-                xytext=(2, 3),
-                textcoords="offset points",
-                fontsize=7,
-                color="#666666",
-                rotation=20,
-            )
-        for position, i in enumerate(shown):
-            text = self.drift.changes[i] or self.drift.verdicts[i]
-            place = severity[position] + 0.005
-            ax.text(place, position, text, va="center", fontsize=8, color="#333333")
+    def _draw_bars(self, ax: Any, shown: Positions, severity: Floats) -> None:
+        colours = [COLOURS.get(self.drift.verdicts[i], BLUE) for i in shown]
+        positions = np.arange(len(shown))
+        ax.barh(positions, severity, height=0.6, color=colours)
+        ax.set_yticks(positions, [_label(self.drift, i) for i in shown])
+        ax.invert_yaxis()
+        ax.set_xlim(0, max(0.6, 1.75 * severity.max(initial=0)))
+
+
+def _write_words(ax: Any) -> None:
+    """Write the words for severities above the places where they begin."""
+    for left, word in zip((0.0, *WORD_LIMITS), WORDS, strict=True):
+        ax.axvline(left, color="#dddddd", linewidth=0.8, zorder=0)
+        ax.annotate(
+            word,
+            (left, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(2, 3),
+            textcoords="offset points",
+            fontsize=7,
+            color="#666666",
+            rotation=20,
+        )
 
 
 def _new_axes(n_bars: int) -> Any:
@@ -115,18 +121,13 @@ def _new_axes(n_bars: int) -> Any:
 
 
 def _label(drift: Drift, i: int) -> str:
-    name = _short(drift.features[i])
+    name = drift.features[i]
+    name = name if len(name) <= 30 else name[:29] + "…"
     return f"{name} (output)" if i in drift.of(OUTPUTS) else name
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 30 else name[:29] + "…"
-
-
 def _title(drift: Drift) -> str:
-    columns = drift.drifted[drift.of(FEATURES)]
-    n_drifted, n_columns = int(columns.sum()), len(columns)
     return (
-        f"{n_drifted} of {n_columns} columns drifted "
+        f"{drift.n_drifted} of {drift.n_columns} columns drifted "
         f"({drift.n_samples:,} rows, training {drift.n_reference:,})"
     )

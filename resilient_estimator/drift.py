@@ -1,4 +1,4 @@
-"""The outcome of comparing a batch with the reference, column by column."""
+"""The result of comparing a batch with the reference, column by column."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from resilient_estimator._typing import Floats, Mask, Positions
+from resilient_estimator.exceptions import ambiguous_truth
 
 DRIFTED = "drifted"
 IMMATERIAL = "real but immaterial"
@@ -20,9 +22,9 @@ OUTPUTS = "outputs"
 RELATIONS = "relations"
 FLAGS = "flags"
 
-# Names of what is found between columns.
+# Names of the two kinds of relations.
 GIVEN_THE_OTHERS = "columns given the others"
-CORRELATIONS = "correlations of columns"
+CORRELATIONS = "correlations between columns"
 
 WORDS = ("none", "slight", "moderate", "strong", "severe")
 WORD_LIMITS = (0.04, 0.08, 0.20, 0.31)
@@ -31,9 +33,9 @@ WORD_LIMITS = (0.04, 0.08, 0.20, 0.31)
 def severity_word(severity: float) -> str:
     """Return the word for a severity in [0, 1].
 
-    The limits .04, .08, .20 and .31 are the Kolmogorov distances between normal
-    distributions that are .1, .2, .5 and .8 standard deviations apart, the customary
-    sizes of an effect.
+    The limits .04, .08, .20 and .31 are the Kolmogorov distances between two normal
+    distributions whose means are .1, .2, .5 and .8 standard deviations apart, the
+    conventional effect sizes.
 
     Examples
     --------
@@ -46,59 +48,53 @@ def severity_word(severity: float) -> str:
     return WORDS[int(np.searchsorted(WORD_LIMITS, severity, side="right"))]
 
 
-def percent(share: float) -> str:
-    """Return a share as a person would write it."""
-    if 0 < share < 0.001:
-        return "< 0.1 %"
-    digits = 0 if share >= 0.1 or share == 0 else 1
-    return f"{100 * share:.{digits}f} %"
-
-
 @dataclass(frozen=True, eq=False)
 class Drift:
     """What a detector found in one batch.
+
+    A Drift has no truth value of its own: see `detected`.
 
     Attributes
     ----------
     features : tuple of str
         Names of the columns.
     statistics : ndarray of float of shape (n_features,)
-        Statistic of each column's test; NaN where there was none.
+        Test statistic of each column; NaN where there is none.
     pvalues : ndarray of float of shape (n_features,)
-        p-values after correction for the number of columns.
+        p-values, corrected for the number of columns.
     severities : ndarray of float of shape (n_features,)
-        Share of the batch's rows which the reference cannot explain, in [0, 1]: a lower
-        estimate of total variation, debiased for both sample sizes.
+        Share of the batch's rows that the reference cannot explain, in [0, 1]: a lower
+        estimate of the total variation distance, debiased for both sample sizes.
     verdicts : tuple of str
         "drifted", "real but immaterial", "stable", "too few rows to say", "absent" (the
-        batch lacks the column) or "not judged" (the reference had no numbers or labels
-        to compare).
+        batch lacks the column) or "not judged" (the reference has no numbers or labels
+        to compare with).
     changes : tuple of str
-        What changed, in words; "" where nothing is to be told.
+        What changed, in words; "" where there is nothing to report.
     n_reference, n_samples : int
-        Rows of the reference and of the batch.
+        Number of rows in the reference and in the batch.
     alpha : float
-        Chance of a false alarm in the whole batch.
+        Probability of a false alarm in the whole batch.
     min_severity : float
-        Severity from which on a real difference counts as drift.
+        Severity from which a real difference counts as drift.
     parts : tuple of str, default=()
         What each entry belongs to: "features", "outputs", "relations" or "flags".
         Empty: all are features.
-    uppers : ndarray of float of shape (n_features,), default=None
-        Upper ends of the bands of severity: what the batch is too small to rule out.
+    upper_severities : ndarray of float of shape (n_features,), default=None
+        Upper confidence bounds of the severities: what the batch cannot rule out.
     surged : ndarray of bool of shape (n_features,), default=None
-        Whether a label or the missing values at least doubled their share, and hold
-        one row in fifty: material whatever the severity.
+        Whether a label or the missing values at least doubled their share and now make
+        up at least one row in fifty, which is material whatever the severity.
     batch_pvalue : float, default=None
-        p-value of the whole batch. None: the smallest of the columns.
+        p-value of the whole batch. If None, the smallest p-value of the columns.
     batch_drifted : bool, default=False
-        Whether the batch differs really and materially, even if no column can be named.
+        Whether the batch as a whole drifted, even if no single column stands out.
     """
 
     features: tuple[str, ...]
-    statistics: NDArray[np.float64]
-    pvalues: NDArray[np.float64]
-    severities: NDArray[np.float64]
+    statistics: Floats
+    pvalues: Floats
+    severities: Floats
     verdicts: tuple[str, ...]
     changes: tuple[str, ...]
     n_reference: int
@@ -106,26 +102,26 @@ class Drift:
     alpha: float
     min_severity: float
     parts: tuple[str, ...] = ()
-    uppers: NDArray[np.float64] | None = None
-    surged: NDArray[np.bool_] | None = None
+    upper_severities: Floats | None = None
+    surged: Mask | None = None
     batch_pvalue: float | None = None
     batch_drifted: bool = False
 
-    def of(self, part: str) -> NDArray[np.intp]:
-        """Return the positions of the entries of a part: ndarray of int."""
+    def of(self, part: str) -> Positions:
+        """Return the positions of the entries that belong to a part: ndarray of int."""
         parts = self.parts or (FEATURES,) * len(self.features)
         return np.flatnonzero(np.array(parts, dtype=object) == part)
 
     @property
-    def drifted(self) -> NDArray[np.bool_]:
+    def drifted(self) -> Mask:
         """Which columns drifted: ndarray of bool of shape (n_features,)."""
         return np.array([v in (DRIFTED, ABSENT) for v in self.verdicts], dtype=bool)
 
     @property
     def detected(self) -> bool:
-        """Whether the batch drifted: a difference is real and material.
+        """Whether the batch drifted, that is, a difference is real and material.
 
-        It can be spread over so many columns that none of them can be named.
+        The difference can be spread over so many columns that no single one stands out.
         """
         return bool(self.drifted.any() or self.batch_drifted)
 
@@ -161,9 +157,10 @@ class Drift:
 
     @property
     def verdict(self) -> str:
-        """Verdict on the whole batch: that of the worst column.
+        """Verdict on the whole batch, which is that of the worst column.
 
-        Where nothing drifted, only columns are too few to say, or immaterial.
+        If nothing drifted, only features decide whether there are too few rows to say
+        or whether a real difference is immaterial.
         """
         if self.detected:
             return DRIFTED
@@ -175,37 +172,48 @@ class Drift:
         return NOT_JUDGED
 
     @property
-    def order(self) -> NDArray[np.intp]:
-        """Positions of the columns, worst first: drifted ones, then by severity."""
+    def n_drifted(self) -> int:
+        """Number of columns that drifted."""
+        return int(self.drifted[self.of(FEATURES)].sum())
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns that were compared."""
+        return len(self.of(FEATURES))
+
+    @property
+    def order(self) -> Positions:
+        """Positions of the columns, worst first: drifted columns, then by severity."""
         severity = np.nan_to_num(self.severities, nan=-1.0)
         return np.lexsort((-severity, ~self.drifted))
 
     @property
     def worst(self) -> str | None:
-        """Name of the worst column, None if there are no columns."""
+        """Name of the worst column; None if there are no columns."""
         return self.features[self.order[0]] if self.features else None
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Return one list per attribute, with one entry per column."""
+        """Return a dict of lists, with one item per column."""
         n_entries = len(self.features)
-        uppers = np.full(n_entries, np.nan) if self.uppers is None else self.uppers
+        upper = self.upper_severities
         return {
             "part": list(self.parts or (FEATURES,) * n_entries),
             "feature": list(self.features),
             "statistic": self.statistics.tolist(),
             "pvalue": self.pvalues.tolist(),
             "severity": self.severities.tolist(),
-            "upper": uppers.tolist(),
+            "upper": (np.full(n_entries, np.nan) if upper is None else upper).tolist(),
             "word": list(self.words),
             "verdict": list(self.verdicts),
             "detected": self.drifted.tolist(),
             "change": list(self.changes),
         }
 
+    def __bool__(self) -> bool:
+        raise ambiguous_truth(self, "detected")
+
     def __repr__(self) -> str:
-        columns = self.drifted[self.of(FEATURES)]
-        n_drifted = int(columns.sum())
         return (
-            f"Drift({self.verdict}: {n_drifted} of {len(columns)} columns, "
+            f"Drift({self.verdict}: {self.n_drifted} of {self.n_columns} columns, "
             f"severity={self.severity:.2f}, p={self.pvalue:.2g})"
         )

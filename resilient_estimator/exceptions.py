@@ -5,28 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from resilient_estimator._typing import Positions
 
 
 class FallbackError(RuntimeError):
-    """The fallback failed on the rows that only it could answer.
+    """The fallback failed on the rows that were deferred to it.
 
     Attributes
     ----------
     rows : ndarray of int
-        Positions of the rows that have no answer.
+        Positions of the rows without an answer.
     answers : ndarray or None
-        What the estimator answered for `answered_rows`; None if it had no rows.
+        Predictions of the estimator for `answered_rows`; None if there are none.
     answered_rows : ndarray of int
-        Positions of the rows that the estimator did answer.
+        Positions of the rows that the estimator answered.
     """
 
     def __init__(
         self,
         message: str,
-        rows: NDArray[np.intp],
+        rows: Positions,
         answers: Any = None,
-        answered_rows: NDArray[np.intp] | None = None,
+        answered_rows: Positions | None = None,
     ) -> None:
         super().__init__(message, rows, answers, answered_rows)
         self.rows = rows
@@ -40,20 +41,28 @@ class FallbackError(RuntimeError):
 
 
 class InvalidParameterError(ValueError, TypeError):
-    """A parameter is out of its range or of another type than expected."""
+    """A parameter has the wrong type or a value outside its range."""
 
 
 class InconsistentVersionWarning(UserWarning):
-    """A model was saved by another version of resilient_estimator."""
+    """A model was saved by a different version of resilient_estimator."""
 
 
 class NoReferenceWarning(UserWarning):
-    """Fitting went well, but there is nothing to compare the model's outputs with."""
+    """The model was fitted, but without out-of-fold predictions to compare with."""
 
 
 def needs_extra(package: str, extra: str, what: str) -> str:
-    """Return the sentence about an optional package that is not installed."""
+    """Return the message about an optional package that is not installed."""
     return f"{what} needs {package}: pip install 'resilient-estimator[{extra}]'"
+
+
+def ambiguous_truth(result: object, attribute: str) -> TypeError:
+    """Return the error for ``bool()`` of a result, naming the attribute to use."""
+    return TypeError(
+        f"The truth value of a {type(result).__name__} is ambiguous. "
+        f"Use its {attribute!r} attribute."
+    )
 
 
 def is_number(value: Any) -> bool:

@@ -1,9 +1,9 @@
-"""Who answers the rows that the estimator should not."""
+"""Predictors that answer the rows which the estimator should not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,27 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._validation import parameter_error
-from resilient_estimator.tabular._table import count_rows
+from resilient_estimator._typing import Floats
+from resilient_estimator._validation import (
+    Constraints,
+    Options,
+    Satisfies,
+    check_argument,
+    check_parameters,
+    parameter_error,
+)
+from resilient_estimator.tabular._rows import count_rows
+
+OWNER = "ResilientEstimator"
+PREDICTOR = Satisfies(
+    lambda value: hasattr(value, "fit") and hasattr(value, "predict"),
+    "a predictor with 'fit' and 'predict'",
+)
 
 
 def _knows_classes(rule: RulePredictor) -> bool:
     if getattr(rule, "is_fitted_", False):
-        rule.classes_  # noqa: B018  its absence is the AttributeError that is wanted
+        rule.classes_  # noqa: B018  raises the AttributeError that `available_if` needs
     return True
 
 
@@ -30,14 +44,14 @@ class RulePredictor(BaseEstimator):
     Parameters
     ----------
     function : callable
-        Takes rows in the container that `predict` got and returns one label or number
-        per row. Define it at the top level of a module: a lambda cannot be pickled. It
-        must judge each row by itself.
+        Takes rows, in the container passed to `predict`, and returns one label or
+        number per row. It must treat each row independently of the others. Define it at
+        the top level of a module, as a lambda cannot be pickled.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Labels seen in `fit`; missing where the target is continuous.
+        Labels seen in `fit`; only set for targets that are not continuous.
 
     Examples
     --------
@@ -51,16 +65,20 @@ class RulePredictor(BaseEstimator):
     array(['safe'], dtype='<U5')
     """
 
+    _constraints: ClassVar[Constraints] = {
+        "function": [Satisfies(callable, "a callable")]
+    }
+
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
-        """Remember the labels.
+        """Store the class labels.
 
         Parameters
         ----------
         X : ignored
-            For the scikit-learn API.
+            Present for API consistency.
         y : array-like of shape (n_samples,), default=None
             Training targets.
 
@@ -69,9 +87,7 @@ class RulePredictor(BaseEstimator):
         self : RulePredictor
             The fitted rule.
         """
-        if not callable(self.function):
-            expected = "a function of X"
-            raise parameter_error(self, "function", expected, self.function)
+        check_parameters(self)
         if y is not None and not type_of_target(y).startswith("continuous"):
             self.classes_ = np.unique(np.asarray(y))
         self.is_fitted_ = True
@@ -83,12 +99,12 @@ class RulePredictor(BaseEstimator):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to answer.
+            Rows to predict.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            What the rule says.
+            Labels or numbers returned by the rule.
 
         Raises
         ------
@@ -96,14 +112,14 @@ class RulePredictor(BaseEstimator):
             If the rule does not return one value per row.
         """
         check_is_fitted(self, "is_fitted_")
-        answer = np.asarray(self.function(X))
+        predictions = np.asarray(self.function(X))
         n_samples = count_rows(X)
-        if answer.ndim == 0 or len(answer) != n_samples:
+        if predictions.ndim == 0 or len(predictions) != n_samples:
             raise ValueError(
                 "The 'function' parameter of RulePredictor must return one value per "
-                f"row. Got shape {answer.shape} for {n_samples} rows instead."
+                f"row. Got shape {predictions.shape} for {n_samples} rows instead."
             )
-        return answer
+        return predictions
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -113,13 +129,13 @@ class RulePredictor(BaseEstimator):
         return tags
 
     @available_if(_knows_classes)
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return probability one for the label that the rule says.
+    def predict_proba(self, X: Any) -> Floats:
+        """Return probability one for the label that the rule predicts.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to answer.
+            Rows to predict.
 
         Returns
         -------
@@ -129,20 +145,20 @@ class RulePredictor(BaseEstimator):
         Raises
         ------
         ValueError
-            If the rule returns a label that training did not have.
+            If the rule returns a label that was not seen in training.
         """
-        answer = self.predict(X)
-        check_labels(answer, self.classes_)
-        return np.asarray(answer[:, None] == self.classes_[None, :], dtype=np.float64)
+        labels = self.predict(X)
+        check_labels(labels, self.classes_)
+        return np.asarray(labels[:, None] == self.classes_[None, :], dtype=np.float64)
 
     @available_if(_knows_classes)
-    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return log-probabilities: zero for the rule's label, minus infinity else.
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Return log-probabilities: zero for the predicted label, else minus infinity.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to answer.
+            Rows to predict.
 
         Returns
         -------
@@ -154,47 +170,41 @@ class RulePredictor(BaseEstimator):
 
 
 def check_labels(
-    labels: NDArray[Any], classes: NDArray[Any], *, who: str = "The fallback answered"
+    labels: NDArray[Any],
+    classes: NDArray[Any],
+    *,
+    subject: str = "The fallback predicted",
 ) -> None:
     """Raise a ValueError that names the labels which are not among `classes`."""
     unknown = set(np.asarray(labels).ravel().tolist()) - set(classes.tolist())
     if unknown:
+        listed = ", ".join(sorted(map(repr, unknown)))
         raise ValueError(
-            f"{who} {', '.join(sorted(map(repr, unknown)))}, but the classes of the "
-            f"estimator are {classes.tolist()!r}."
+            f"{subject} {listed}, but the classes of the estimator are "
+            f"{classes.tolist()!r}."
         )
 
 
 def as_fallback(fallback: Any, estimator_type: str | None) -> Any:
-    """Return an unfitted predictor that may answer in place of the estimator.
+    """Return an unfitted predictor that can stand in for the estimator.
 
     Raises
     ------
-    ValueError
-        If `fallback` is an unknown name.
-    TypeError
-        If `fallback` is not a predictor, or one of another type.
+    InvalidParameterError
+        If `fallback` is neither "prior" nor a predictor of the estimator's type.
     """
-    classifier = estimator_type == "classifier"
     if estimator_type not in (None, "classifier", "regressor"):
         expected = f"None, as the estimator is a {estimator_type}"
-        raise parameter_error("ResilientEstimator", "fallback", expected, fallback)
+        raise parameter_error(OWNER, "fallback", expected, fallback)
+    check_argument(OWNER, "fallback", fallback, None, Options("prior"), PREDICTOR)
     if isinstance(fallback, str):
-        if fallback == "prior":
-            return (
-                DummyClassifier(strategy="prior")
-                if classifier
-                else DummyRegressor(strategy="median")
-            )
-        expected = "None, 'prior' or a predictor"
-        raise parameter_error("ResilientEstimator", "fallback", expected, fallback)
-    if not hasattr(fallback, "predict") or not hasattr(fallback, "fit"):
-        expected = "None, 'prior' or a predictor with 'fit' and 'predict'"
-    elif get_tags(fallback).estimator_type not in (None, estimator_type):
+        if estimator_type == "classifier":
+            return DummyClassifier(strategy="prior")
+        return DummyRegressor(strategy="median")
+    if get_tags(fallback).estimator_type not in (None, estimator_type):
         expected = f"a {estimator_type}, as the estimator is"
-    else:
-        return clone(fallback)
-    raise parameter_error("ResilientEstimator", "fallback", expected, fallback)
+        raise parameter_error(OWNER, "fallback", expected, fallback)
+    return clone(fallback)
 
 
 def fit_fallback(fallback: Any, estimator: Any, X: Any, y: Any, **params: Any) -> Any:
@@ -203,22 +213,23 @@ def fit_fallback(fallback: Any, estimator: Any, X: Any, y: Any, **params: Any) -
     Raises
     ------
     ValueError
-        If the fallback knows other classes than the estimator.
+        If the classes of the fallback are not those of the estimator.
     """
     if fallback is None:
         return None
     fallback = as_fallback(fallback, get_tags(estimator).estimator_type)
     fallback.fit(X, y, **params)
-    mine, theirs = (getattr(part, "classes_", None) for part in (estimator, fallback))
-    if mine is not None and theirs is not None and not _same(mine, theirs):
+    wanted, found = (getattr(part, "classes_", None) for part in (estimator, fallback))
+    if wanted is not None and found is not None and not _equal(wanted, found):
         raise ValueError(
-            "The fallback must know the classes of the estimator, "
-            f"{list(mine)!r}. It knows {list(theirs)!r} instead."
+            "The fallback must have the classes of the estimator, "
+            f"{list(wanted)!r}. It has {list(found)!r} instead."
         )
     return fallback
 
 
-def _same(mine: Any, theirs: Any) -> bool:
-    if isinstance(mine, list):  # several outputs
-        return len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
-    return np.array_equal(mine, theirs)
+def _equal(classes: Any, others: Any) -> bool:
+    if isinstance(classes, list):  # several outputs
+        same_length = len(classes) == len(others)
+        return same_length and all(map(np.array_equal, classes, others))
+    return np.array_equal(classes, others)

@@ -1,4 +1,4 @@
-"""A refit that is anchored to the old model's answers."""
+"""A refit that is anchored to the predictions of the old model."""
 
 import pickle
 
@@ -25,8 +25,8 @@ from sklearn.utils.validation import has_fit_parameter
 
 from resilient_estimator import ResilientEstimator, RulePredictor
 from resilient_estimator.comparison import AnchoredEstimator, churn
-from resilient_estimator.comparison._mixed_labels import mixed_weights
-from resilient_estimator.tabular._table import count_rows
+from resilient_estimator.comparison._soft_labels import soft_label_weights
+from resilient_estimator.tabular._rows import count_rows
 
 X, y = make_classification(4000, flip_y=0.2, random_state=0)
 OLD_ROWS, NEW_ROWS, FRESH = slice(0, 1000), slice(500, 1500), slice(1500, None)
@@ -39,7 +39,7 @@ def old():
 
 
 class Anything(BaseEstimator):
-    """A fitted model that answers any rows: it does not look at them."""
+    """A fitted model that accepts any rows and ignores them."""
 
     def fit(self, X, y):
         raise AssertionError("an anchor is never fitted")
@@ -77,7 +77,7 @@ SUBJECTS = {
     "ridge": (Ridge(), AnyNumber()),
     "tree regressor": (DecisionTreeRegressor(random_state=0), AnyNumber()),
 }
-# A scaler in a pipeline sees all rows as alike, whatever the last step is told.
+# A scaler in a pipeline weighs all rows equally, whatever weights the last step gets.
 UNWEIGHTED = {"pipeline": {"check_sample_weight_equivalence_on_dense_data"}}
 
 
@@ -91,7 +91,7 @@ def failed_checks(estimator):
 @pytest.mark.parametrize("name", SUBJECTS)
 @pytest.mark.filterwarnings("ignore")  # the checks provoke them
 def test_scikit_learn_contract(name):
-    """All checks pass that the bare estimator passes, but the documented one."""
+    """All checks that the bare estimator passes, except for the documented one."""
     estimator, anchor = SUBJECTS[name]
     failed, n_checks = failed_checks(AnchoredEstimator(estimator, anchor, strength=0.4))
     bare_failed, _ = failed_checks(estimator) if failed else (set(), 0)
@@ -100,16 +100,16 @@ def test_scikit_learn_contract(name):
 
 
 @pytest.mark.parametrize("model", [LogisticRegression(), TREE])
-def test_without_strength_it_is_an_ordinary_refit(old, model):
-    """Strength 0 gives the bare estimator's answers."""
+def test_strength_zero_is_an_ordinary_refit(old, model):
+    """Predictions are those of the bare estimator."""
     anchored = AnchoredEstimator(model, old, strength=0).fit(X[NEW_ROWS], y[NEW_ROWS])
     bare = clone(model).fit(X[NEW_ROWS], y[NEW_ROWS])
     assert_allclose(anchored.predict_proba(X), bare.predict_proba(X), atol=1e-8)
     assert_array_equal(anchored.predict(X), bare.predict(X))
 
 
-def test_with_full_strength_labels_do_not_matter(old):
-    """Strength 1 learns what the old model says, whatever the labels are."""
+def test_strength_one_ignores_the_labels(old):
+    """The old model is copied, whatever the labels are."""
     deep = DecisionTreeClassifier(random_state=0)
     for labels in (y[NEW_ROWS], np.random.default_rng(0).permutation(y[NEW_ROWS])):
         model = AnchoredEstimator(deep, old, strength=1).fit(X[NEW_ROWS], labels)
@@ -117,8 +117,8 @@ def test_with_full_strength_labels_do_not_matter(old):
         assert_allclose(copied, old.predict_proba(X[NEW_ROWS]), atol=1e-9)
 
 
-def test_a_weighted_copy_of_each_class_is_the_mixed_log_loss():
-    """A leaf that holds all rows answers with the mean of the mixed labels."""
+def test_weighted_copies_minimise_the_log_loss_of_soft_labels():
+    """A leaf that contains all rows predicts the mean of the soft labels."""
     prior = DecisionTreeClassifier(max_depth=1).fit(X[OLD_ROWS], y[OLD_ROWS])
     stump = DecisionTreeClassifier(min_samples_leaf=10**6)
     model = AnchoredEstimator(stump, prior, strength=0.7)
@@ -138,7 +138,7 @@ def test_a_weighted_copy_of_each_class_is_the_mixed_log_loss():
     ids=["logistic", "forest", "tree"],
 )
 def test_churn_falls_and_accuracy_stays(model):
-    """The law of the class, on fresh rows; each answer that turns wrong counts too."""
+    """On fresh rows; newly wrong predictions become rarer as well."""
     figures = []
     for seed in range(6):
         X, y = make_classification(3000, flip_y=0.2, random_state=seed)
@@ -155,8 +155,8 @@ def test_churn_falls_and_accuracy_stays(model):
     assert right_too > right - 0.005
 
 
-def test_regressors_learn_a_mixed_target():
-    """For ridge the mix of targets is the mix of both models' answers."""
+def test_regressors_are_trained_on_a_mixed_target():
+    """For ridge, mixing the targets is the same as mixing both predictions."""
     X, y = load_diabetes(return_X_y=True)
     old = KNeighborsRegressor().fit(X[:200], y[:200])
     model = AnchoredEstimator(Ridge(), old, strength=0.3).fit(X[100:], y[100:])
@@ -165,8 +165,8 @@ def test_regressors_learn_a_mixed_target():
     assert_allclose(model.predict(X), 0.7 * by_label + 0.3 * by_old)
 
 
-def test_weights_multiply():
-    """A row of weight two is a row that stands there twice."""
+def test_sample_weights_multiply_the_weights_of_copies():
+    """A row of weight two is equivalent to two rows."""
     weight = np.where(np.arange(1000) % 2, 2, 1)
     twice = np.repeat(np.arange(1000), weight)
     old = LogisticRegression().fit(X[OLD_ROWS], y[OLD_ROWS])
@@ -176,8 +176,8 @@ def test_weights_multiply():
     assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-4)
 
 
-def test_classes_come_and_go(old):
-    """A class that is new is learnt in full; one that is gone is not answered."""
+def test_new_and_dropped_classes(old):
+    """A new class is learned in full; one that is gone is never predicted."""
     labels = np.where(X[:, 0] > 1, 2, y)
     stronger = AnchoredEstimator(TREE, old, strength=0.99)
     stronger.fit(X[NEW_ROWS], labels[NEW_ROWS])
@@ -189,8 +189,8 @@ def test_classes_come_and_go(old):
     assert_array_equal(two.classes_, [0, 1])
 
 
-def test_labels_of_another_kind_say_nothing():
-    """An anchor whose classes are none of these leaves an ordinary refit."""
+def test_an_anchor_without_common_classes_has_no_effect():
+    """The result is an ordinary refit."""
     texts = np.where(y == 1, "yes", "no")
     other = clone(TREE).fit(X[OLD_ROWS], texts[OLD_ROWS])
     anchored = AnchoredEstimator(TREE, other).fit(X[NEW_ROWS], y[NEW_ROWS])
@@ -212,29 +212,29 @@ def is_positive(X):
     ],
 )
 def test_any_fitted_model_is_an_anchor(anchor):
-    """Without probabilities, an answer counts as certain: full strength copies it."""
+    """Without probabilities, its predictions are certain: strength 1 copies them."""
     anchor = clone(anchor).fit(X[OLD_ROWS], y[OLD_ROWS])
     deep = DecisionTreeClassifier(random_state=0)
     model = AnchoredEstimator(deep, anchor, strength=1).fit(X[NEW_ROWS], y[NEW_ROWS])
     assert_array_equal(model.predict(X[NEW_ROWS]), anchor.predict(X[NEW_ROWS]))
 
 
-def test_answers_given_take_the_place_of_the_anchor_s(old):
-    """Out-of-fold answers of the old model, in the order of its classes."""
+def test_given_predictions_replace_those_of_the_anchor(old):
+    """Out-of-fold probabilities, in the order of the anchor's classes."""
     given = old.predict_proba(X[NEW_ROWS])
     model = AnchoredEstimator(TREE, old)
-    asked = clone(model).fit(X[NEW_ROWS], y[NEW_ROWS])
-    told = clone(model).fit(X[NEW_ROWS], y[NEW_ROWS], anchor_answers=given)
-    assert_array_equal(asked.predict_proba(X), told.predict_proba(X))
+    own = clone(model).fit(X[NEW_ROWS], y[NEW_ROWS])
+    replaced = clone(model).fit(X[NEW_ROWS], y[NEW_ROWS], anchor_predictions=given)
+    assert_array_equal(own.predict_proba(X), replaced.predict_proba(X))
     given[:500] = cross_val_predict(
         clone(old), X[OLD_ROWS], y[OLD_ROWS], method="predict_proba"
     )[500:]
-    told.fit(X[NEW_ROWS], y[NEW_ROWS], anchor_answers=given)
-    assert (asked.predict_proba(X) != told.predict_proba(X)).any()
+    replaced.fit(X[NEW_ROWS], y[NEW_ROWS], anchor_predictions=given)
+    assert (own.predict_proba(X) != replaced.predict_proba(X)).any()
 
 
 def test_a_clone_keeps_the_anchor(old):
-    """Searches and cross-validation work with a bare fitted model as anchor."""
+    """Searches and cross-validation work with any fitted model as anchor."""
     model = AnchoredEstimator(TREE, old)
     assert clone(model).anchor is old
     assert clone(make_pipeline(model))[-1].anchor is old
@@ -244,16 +244,16 @@ def test_a_clone_keeps_the_anchor(old):
     assert cross_val_score(model, X[NEW_ROWS], y[NEW_ROWS]).mean() > 0.7
 
 
-def test_the_old_model_is_not_asked_again(old):
-    """The refitted estimator answers alone: the anchor may change or be gone."""
+def test_predictions_do_not_need_the_old_model(old):
+    """After `fit`, the anchor may change or be removed."""
     model = AnchoredEstimator(TREE, old).fit(X[NEW_ROWS], y[NEW_ROWS])
     revived = pickle.loads(pickle.dumps(model))
     revived.anchor = None
     assert_array_equal(revived.predict_proba(X), model.predict_proba(X))
 
 
-def test_transformers_of_a_pipeline_see_the_rows_as_they_are(old):
-    """The scaler counts no row twice, and the pipeline answers as one."""
+def test_transformers_of_a_pipeline_are_fitted_to_the_original_rows(old):
+    """The scaler counts no row twice, and the pipeline predicts as usual."""
     pipeline = make_pipeline(StandardScaler(), LogisticRegression())
     model = AnchoredEstimator(pipeline, old).fit(X[NEW_ROWS], y[NEW_ROWS])
     scaler = model.estimator_[0]
@@ -266,7 +266,7 @@ def test_transformers_of_a_pipeline_see_the_rows_as_they_are(old):
 
 @pytest.mark.parametrize("kind", ["pandas", "csr", "coo"])
 def test_containers_do_not_matter(old, kind):
-    """Frames and sparse matrices are refitted as arrays are."""
+    """Frames and sparse matrices give the same refit as arrays."""
     make = {"pandas": pd.DataFrame, "csr": sparse.csr_array, "coo": sparse.coo_array}
     rows = make[kind](X[NEW_ROWS])
     if kind == "pandas":
@@ -279,8 +279,8 @@ def test_containers_do_not_matter(old, kind):
     assert hasattr(found, "feature_names_in_") == (kind == "pandas")
 
 
-def test_it_is_wrapped_by_a_resilient_estimator(old):
-    """Guards and drift around an anchored refit, with weights passed through."""
+def test_a_resilient_estimator_can_wrap_it(old):
+    """Sample weights are passed through."""
     anchored = AnchoredEstimator(TREE, old)
     assert has_fit_parameter(anchored, "sample_weight")
     model = ResilientEstimator(anchored, fallback="prior")
@@ -289,25 +289,25 @@ def test_it_is_wrapped_by_a_resilient_estimator(old):
     assert_array_equal(model.estimator_.predict(X), bare.predict(X))
 
 
-def test_weights_and_answers_are_routed_through_a_search(old):
-    """With metadata routing on, both follow the rows into the folds."""
+def test_weights_and_predictions_are_routed_through_a_search(old):
+    """With metadata routing, both are split with the rows."""
     with config_context(enable_metadata_routing=True):
         model = AnchoredEstimator(TREE, old)
-        model.set_fit_request(sample_weight=True, anchor_answers=True)
+        model.set_fit_request(sample_weight=True, anchor_predictions=True)
         model.set_score_request(sample_weight=False)
         search = GridSearchCV(model, {"strength": [0.5]}, cv=2)
         search.fit(
             X[NEW_ROWS],
             y[NEW_ROWS],
             sample_weight=np.ones(1000),
-            anchor_answers=old.predict_proba(X[NEW_ROWS]),
+            anchor_predictions=old.predict_proba(X[NEW_ROWS]),
         )
     assert search.best_score_ > 0.7
 
 
 @pytest.mark.parametrize("method", ["predict_proba", "decision_function"])
-def test_methods_exist_as_the_estimator_s_do(old, method):
-    """Delegation is honest before and after fit, and needs fit."""
+def test_methods_exist_if_the_estimator_has_them(old, method):
+    """`hasattr` is correct before `fit`, but calling them requires it."""
     for estimator in (LogisticRegression(), TREE, LinearSVC()):
         model = AnchoredEstimator(estimator, old)
         assert hasattr(model, method) == hasattr(estimator, method)
@@ -317,8 +317,8 @@ def test_methods_exist_as_the_estimator_s_do(old, method):
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.1, "0.5", None])
-def test_a_bad_strength_is_named(old, bad):
-    """It is a share."""
+def test_an_invalid_strength_is_reported(old, bad):
+    """It must be a proportion."""
     with pytest.raises(ValueError, match=r"'strength' .* in the range \[0, 1\]. Got"):
         AnchoredEstimator(TREE, old, strength=bad).fit(X, y)
 
@@ -341,60 +341,60 @@ def test_a_bad_strength_is_named(old, bad):
         ),
     ],
 )
-def test_bad_parts_are_named(estimator, anchor, error, match):
-    """What cannot be anchored, and what cannot be an anchor."""
+def test_invalid_parts_are_reported(estimator, anchor, error, match):
+    """Estimators that cannot be anchored, and models that cannot be anchors."""
     with pytest.raises(error, match=match):
         AnchoredEstimator(estimator, anchor).fit(X, y)
 
 
-def test_bad_answers_are_named(old):
-    """One probability for each class of the anchor and each row, all of them finite."""
+def test_malformed_predictions_are_reported(old):
+    """One finite probability is needed for each row and each class of the anchor."""
     model = AnchoredEstimator(TREE, old)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        model.fit(X, y, anchor_answers=np.ones((5, 2)))
+        model.fit(X, y, anchor_predictions=np.ones((5, 2)))
     with pytest.raises(ValueError, match=r"of its 2 classes\. Got shape"):
-        model.fit(X, y, anchor_answers=np.ones((len(y), 3)))
+        model.fit(X, y, anchor_predictions=np.ones((len(y), 3)))
     with pytest.raises(ValueError, match="must be finite"):
-        model.fit(X, y, anchor_answers=np.full((len(y), 2), np.nan))
+        model.fit(X, y, anchor_predictions=np.full((len(y), 2), np.nan))
 
 
 @pytest.mark.parametrize(
-    ("answers", "match"),
+    ("change", "match"),
     [
         (lambda p: p[:, 1], r"of shape \(n_samples, n_anchor_classes\)\. Got shape"),
-        (lambda p: np.log(p + 0.1), r"least value -2\.3 instead"),
+        (lambda p: np.log(p + 0.1), r"a minimum of -2\.3 instead"),
         (lambda p: np.where(p > 0.5, "yes", "no"), r"must be finite numbers"),
     ],
     ids=["one column", "logarithms", "labels"],
 )
-def test_answers_that_are_no_probabilities_are_refused(old, answers, match):
-    """They would leave an ordinary refit, without a word."""
-    given = answers(old.predict_proba(X))
+def test_predictions_that_are_not_probabilities_are_rejected(old, change, match):
+    """They would silently result in an ordinary refit."""
+    given = change(old.predict_proba(X))
     with pytest.raises(ValueError, match=match):
-        AnchoredEstimator(TREE, old).fit(X, y, anchor_answers=given)
+        AnchoredEstimator(TREE, old).fit(X, y, anchor_predictions=given)
 
 
-def test_an_anchor_without_a_number_for_a_row_is_named():
-    """It is not y that holds NaN."""
+def test_an_anchor_that_predicts_nan_is_reported():
+    """The error does not blame y."""
 
-    class Silent(AnyNumber):
+    class PredictsNan(AnyNumber):
         def predict(self, X):
             return np.full(count_rows(X), np.nan)
 
-    with pytest.raises(ValueError, match=r"The anchor's answers must be finite"):
-        AnchoredEstimator(Ridge(), Silent()).fit(X, y)
+    with pytest.raises(ValueError, match=r"The anchor's predictions must be finite"):
+        AnchoredEstimator(Ridge(), PredictsNan()).fit(X, y)
 
 
 @pytest.mark.parametrize("estimator", [None, DecisionTreeClassifier])
-def test_what_is_no_estimator_is_named(old, estimator):
-    """Nothing, or a class instead of an object."""
+def test_an_invalid_estimator_is_reported(old, estimator):
+    """None, or a class instead of an instance."""
     with pytest.raises(TypeError, match=r"'estimator' .* a classifier or a regressor"):
         AnchoredEstimator(estimator, old).fit(X, y)
 
 
-def test_many_classes_that_are_all_as_likely_are_learnt():
-    """No class weighs much by itself, and none is dropped for it."""
-    known = np.arange(2000)
-    said = np.full((3, 2000), 1 / 2000)
-    weights = mixed_weights(known[:3], said, known, known, strength=1.0)
-    assert_allclose(weights, said)
+def test_many_equally_likely_classes_are_kept():
+    """Each weight is small, but none is negligible relative to the others."""
+    classes = np.arange(2000)
+    proba = np.full((3, 2000), 1 / 2000)
+    weights = soft_label_weights(classes[:3], proba, classes, classes, strength=1.0)
+    assert_allclose(weights, proba)

@@ -12,6 +12,8 @@ import resilient_estimator
 PACKAGE = Path(resilient_estimator.__file__).parent
 PLUMBING = {
     "_typing",
+    "_format",
+    "_results",
     "_validation",
     "_composition",
     "_progress",
@@ -44,6 +46,7 @@ MAY_IMPORT = {
     "assessment": MIDDLE | RESULTS,
     "estimator": MIDDLE | RESULTS,
     "monitor": MIDDLE | RESULTS | {"estimator"},
+    "testing": MIDDLE | RESULTS,
     "datasets": PLUMBING | {"exceptions"},
     "_demo": MIDDLE | RESULTS | {"estimator", "monitor", "datasets", ""},
     "__main__": MIDDLE | RESULTS | {"estimator", "monitor", "datasets", "_demo"},
@@ -90,8 +93,8 @@ PUBLIC = {
     ],
     "resilient_estimator.estimator": ["ResilientEstimator"],
     "resilient_estimator.explanation": [
-        "Change",
         "Explanation",
+        "FeatureChange",
         "ManipulabilityResult",
         "RecourseResult",
         "SoftFeature",

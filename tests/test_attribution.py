@@ -1,4 +1,4 @@
-"""Signed contributions of the columns to one prediction."""
+"""Shapley values: signed contributions of the columns to a prediction."""
 
 import warnings
 from dataclasses import replace
@@ -27,7 +27,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from resilient_estimator import ResilientEstimator
-from resilient_estimator.explanation._attribution import explain
+from resilient_estimator.explanation import explain
 
 X, y = make_classification(
     500, n_features=12, n_informative=6, class_sep=0.7, random_state=0
@@ -38,7 +38,7 @@ BOOSTING = HistGradientBoostingRegressor(max_iter=30, random_state=0).fit(X4, y4
 
 
 def by_shap(f, X, background):
-    """Return the values of shap's KernelExplainer, which asks about all coalitions."""
+    """Return the values of shap's KernelExplainer, which evaluates all coalitions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shap = pytest.importorskip("shap")
@@ -50,21 +50,21 @@ def by_shap(f, X, background):
 
 @pytest.mark.parametrize("model", [FOREST, SVC().fit(X, y)], ids=["proba", "margin"])
 def test_contributions_add_up_to_the_output(model):
-    """Base and contributions are exactly what the model says for its answer."""
+    """Base and contributions sum to the score of the predicted class exactly."""
     found = explain(model, X[:5], X)
-    answer = model.predict(X[:5])
+    labels = model.predict(X[:5])
     if hasattr(model, "predict_proba"):
-        said = model.predict_proba(X[:5])[np.arange(5), answer]
+        scores = model.predict_proba(X[:5])[np.arange(5), labels]
     else:
-        said = model.decision_function(X[:5]) * (2 * answer - 1)
-    assert_array_equal(found.targets, answer)
-    assert_allclose(found.outputs, said)
-    assert_allclose(found.base + found.contributions.sum(axis=1), said, rtol=1e-12)
+        scores = model.decision_function(X[:5]) * (2 * labels - 1)
+    assert_array_equal(found.targets, labels)
+    assert_allclose(found.outputs, scores)
+    assert_allclose(found.base + found.contributions.sum(axis=1), scores, rtol=1e-12)
 
 
 @pytest.mark.parametrize("n_features", [4, 12])
-def test_a_linear_model_gives_its_coefficients(n_features):
-    """Exactly coef_j * (x_j - mean_j), by all coalitions and by orders alike."""
+def test_contributions_to_a_linear_model(n_features):
+    """Exactly coef_j * (x_j - mean_j), both for all coalitions and for permutations."""
     X, y = make_regression(100, n_features=n_features, noise=1, random_state=0)
     model = LinearRegression().fit(X, y)
     found = explain(model, X[:6], X)
@@ -73,8 +73,8 @@ def test_a_linear_model_gives_its_coefficients(n_features):
     assert found.targets is None
 
 
-def test_all_coalitions_are_the_definition():
-    """The mean gain of a column over all orders in which columns may join."""
+def test_exact_values_match_the_definition():
+    """The mean gain of a column over all permutations of the columns."""
     rows, background = X4[:3], X4[100:110]
     found = explain(BOOSTING, rows, background)
     expected = np.zeros((3, 4))
@@ -88,15 +88,15 @@ def test_all_coalitions_are_the_definition():
     assert_allclose(found.contributions, expected / len(orders), atol=1e-10)
 
 
-def test_shap_agrees_where_all_coalitions_are_asked():
-    """The same background, the same numbers to rounding."""
+def test_exact_values_agree_with_shap():
+    """With the same background, up to rounding."""
     found = explain(BOOSTING, X4[:10], X4[:30])
     theirs = by_shap(BOOSTING.predict, X4[:10], X4[:30])
     assert_allclose(found.contributions, theirs, atol=1e-8)
 
 
-def test_shap_agrees_where_orders_are_drawn():
-    """With twelve columns they differ by the noise of sampling."""
+def test_sampled_values_agree_with_shap():
+    """With twelve columns, they differ by sampling noise."""
     f = lambda X: FOREST.predict_proba(X)[:, 1]
     found = explain(FOREST, X[:3], X[:20], target=1, n_background=200)
     theirs = by_shap(f, X[:3], X[:20])
@@ -105,8 +105,8 @@ def test_shap_agrees_where_orders_are_drawn():
     assert_allclose(found.base, f(X[:20]).mean())
 
 
-def test_more_orders_are_more_precise():
-    """The error falls with the root of the number of background rows."""
+def test_more_permutations_are_more_precise():
+    """The error decreases with the square root of their number."""
     truth = explain(FOREST, X[:5], X[:50], target=1, n_background=4000).contributions
     errors = [
         np.abs(
@@ -122,7 +122,7 @@ def test_more_orders_are_more_precise():
 
 
 def test_a_column_that_the_model_ignores_contributes_nothing():
-    """Not even by chance."""
+    """Not even a small number: exactly zero."""
     model = DecisionTreeClassifier(max_depth=2, random_state=0).fit(X, y)
     ignored = model.feature_importances_ == 0
     found = explain(model, X[:10], X)
@@ -132,7 +132,7 @@ def test_a_column_that_the_model_ignores_contributes_nothing():
 
 
 def test_rows_do_not_depend_on_one_another():
-    """The reasons of a row are the same alone and among others, and each time."""
+    """Reasons of a row are the same alone and among others, and reproducible."""
     together = explain(FOREST, X[:6], X)
     alone = explain(FOREST, X[4:5], X)
     assert_array_equal(together.contributions[4:5], alone.contributions)
@@ -141,8 +141,8 @@ def test_rows_do_not_depend_on_one_another():
     assert (other.contributions != alone.contributions).any()
 
 
-def test_asking_changes_neither_model_nor_rows():
-    """And draws nothing from the global random state."""
+def test_explaining_changes_neither_model_nor_rows():
+    """Nor does it use the global random state."""
     rows = X[:3].copy()
     before = joblib.hash((FOREST, rows, np.random.get_state()))  # noqa: NPY002
     explain(FOREST, rows, X)
@@ -150,7 +150,7 @@ def test_asking_changes_neither_model_nor_rows():
 
 
 def test_a_resilient_estimator_needs_no_reference_rows():
-    """Columns drawn from its quantiles stand for independent columns."""
+    """Columns drawn from its quantiles replace rows with independent columns."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(2000, 4))
     y = X @ [3.0, -2.0, 1.0, 0.0] + X[:, 0] * X[:, 1]
@@ -162,8 +162,8 @@ def test_a_resilient_estimator_needs_no_reference_rows():
     assert_allclose(found.base, model.predict(X).mean(), atol=0.2)
 
 
-def test_the_class_in_question():
-    """Without a target it is the answer; the classes' contributions sum to zero."""
+def test_the_explained_class():
+    """The default is the predicted class; contributions to all classes sum to zero."""
     X, y = load_iris(return_X_y=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]
     model = LogisticRegression(max_iter=500).fit(X, names)
@@ -174,7 +174,7 @@ def test_the_class_in_question():
 
 
 class LabelsOnly:
-    """A model that says nothing but its answer."""
+    """A model without scores."""
 
     classes_ = np.array([0, 1])
 
@@ -182,21 +182,21 @@ class LabelsOnly:
         return FOREST.predict(X)
 
 
-def test_a_model_that_says_its_answer_only():
-    """What is explained is whether it gives this answer."""
+def test_a_model_without_scores():
+    """The explained output is whether it predicts this class."""
     found = explain(LabelsOnly(), X[:4], X)
     assert_array_equal(found.outputs, 1)
     assert (found.base < 1).all()
     assert_allclose(found.base + found.contributions.sum(axis=1), 1)
 
 
-def test_outlier_detectors_are_explained_too():
-    """The column that is off is the reason."""
+def test_outlier_detectors_can_be_explained():
+    """The reason is the column with the extreme value."""
     forest = IsolationForest(random_state=0).fit(X)
     odd = X[:1].copy()
     odd[0, 3] = 40
     found = explain(forest, odd, X, target=-1)
-    assert found.reasons[0][0].startswith("x3 40 (usual ")
+    assert found.reasons[0][0].startswith("x3 40 (typical: ")
     assert found.reasons[0][0].endswith("towards -1")
 
 
@@ -211,18 +211,18 @@ def german():
 
 
 def test_reasons_in_plain_words(german):
-    """The largest contributions first, with cell, usual cell, sign and class."""
+    """Largest contributions first, with value, typical value, sign and class."""
     model, rows = german
     bad = rows[model.predict(rows) == "bad"].iloc[:20]
     found = explain(model, bad, n_background=50)
     largest = np.sort(np.abs(found.contributions), axis=1)[:, ::-1][:, :3]
     for row, reasons in enumerate(found.reasons):
         assert len(reasons) == 3
-        signs = [float(r.split(": ")[1].split()[0]) for r in reasons]
-        assert_allclose(np.abs(signs), largest[row], atol=0.006)
+        shown = [float(r.split("): ")[1].split()[0]) for r in reasons]
+        assert_allclose(np.abs(shown), largest[row], atol=0.006)
         assert all(r.endswith(("towards bad", "away from bad")) for r in reasons)
-    assert any("status A11 (usual A14): +" in r for rs in found.reasons for r in rs)
-    assert "instead of" in repr(found)
+    assert any("status A11 (typical: A14): +" in r for rs in found.reasons for r in rs)
+    assert "(average 0." in repr(found)
 
 
 def test_the_table_has_the_names_of_the_columns(german):
@@ -234,7 +234,7 @@ def test_the_table_has_the_names_of_the_columns(german):
 
 
 def test_contributions_agree_between_rows_and_reference(german):
-    """On real mixed columns: whether the background is rows or their marginals."""
+    """On real data of mixed types, for a background of rows or of marginals."""
     model, rows = german
     X, _, _ = load_real("german_credit")
     given = explain(model, rows.iloc[:5], X.iloc[:700], n_background=200)
@@ -244,7 +244,7 @@ def test_contributions_agree_between_rows_and_reference(german):
 
 
 def mixed():
-    """Return rows with numbers, labels and gaps."""
+    """Return rows with numbers, labels and missing cells."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -261,7 +261,7 @@ def mixed():
 
 @pytest.mark.parametrize("convert", [pd.DataFrame, pl.from_pandas, "category"])
 def test_mixed_types_and_bad_cells(convert):
-    """Gaps, unseen labels and infinite cells are explained like any others."""
+    """Missing cells, unseen labels and infinite numbers are explained as well."""
     frame, labels = mixed()
     rows = frame.iloc[:8].copy()
     rows.loc[0, "job"], rows.loc[1, "income"] = "pilot", np.inf
@@ -280,11 +280,11 @@ def test_mixed_types_and_bad_cells(convert):
         found.base + found.contributions.sum(axis=1), model.predict_proba(rows)[:, 0]
     )
     assert np.abs(found.contributions).argmax(axis=1).tolist() == [1] * 8
-    assert found.reasons[0][0].startswith("job pilot (usual ")
+    assert found.reasons[0][0].startswith("job pilot (typical: ")
 
 
 def test_sparse_rows():
-    """The same contributions as of the dense rows."""
+    """Contributions are the same as for dense rows."""
     few = explain(FOREST, sparse.csr_array(X[:2]), X, n_background=20)
     dense = explain(FOREST, X[:2], X, n_background=20)
     assert_allclose(few.contributions, dense.contributions)
@@ -297,21 +297,29 @@ def test_sparse_rows():
         ({"target": 5}, ValueError, r"None or one of the classes \[0, 1\]. Got 5"),
         ({"reference": None}, ValueError, r"'reference' .* must be given, unless"),
         ({"reference": X[:, :3]}, ValueError, r"12 features, but the reference has 3"),
-        ({"n_background": 0}, ValueError, r"'n_background' .* greater than 0. Got 0"),
-        ({"n_reasons": True}, ValueError, r"'n_reasons' .* int greater than 0. Got T"),
+        (
+            {"n_background": 0},
+            ValueError,
+            r"'n_background' .* in the range \[1, inf\). Got 0",
+        ),
+        (
+            {"n_reasons": True},
+            ValueError,
+            r"'n_reasons' .* an int in the range .* Got True",
+        ),
         ({"model": RandomForestClassifier}, TypeError, r"must be a fitted model"),
         ({"X": X[0]}, ValueError, r"(?i)reshape"),
     ],
 )
-def test_bad_parameters(change, error, match):
-    """Each error names the parameter, what it must be and what it got."""
+def test_invalid_parameters(change, error, match):
+    """Each error names the parameter, what was expected and what it got."""
     given = {"model": FOREST, "X": X[:2], "reference": X} | change
     with pytest.raises(error, match=match):
         explain(**given)
 
 
 def test_regressors_have_no_classes():
-    """A target is for classifiers, and one output is explained at a time."""
+    """They take no target, and must have a single output."""
     with pytest.raises(ValueError, match=r"'target' .* None for a regressor"):
         explain(BOOSTING, X4[:2], X4, target=1)
     column = LinearRegression().fit(X4, y4[:, np.newaxis])
@@ -321,8 +329,8 @@ def test_regressors_have_no_classes():
         explain(both, X4[:2], X4)
 
 
-def test_answers_in_a_column_are_answers():
-    """Of shape (n_samples, 1), as some boosters give them."""
+def test_predictions_may_be_a_column():
+    """Some boosters return the shape (n_samples, 1)."""
 
     class OneColumn(LabelsOnly):
         def predict(self, X):
@@ -333,8 +341,8 @@ def test_answers_in_a_column_are_answers():
     assert_array_equal(found.contributions, flat.contributions)
 
 
-def test_labels_without_classes_are_refused():
-    """A model that answers texts is no regressor: it must say what its classes are."""
+def test_labels_without_classes_are_rejected():
+    """A model that predicts texts is not a regressor: it must have `classes_`."""
 
     class Texts:
         def predict(self, X):
@@ -344,8 +352,8 @@ def test_labels_without_classes_are_refused():
         explain(Texts(), X[:2], X)
 
 
-def test_rounding_is_no_reason():
-    """Gains that cancel but for the last digit are not put in words."""
+def test_rounding_errors_are_not_reported():
+    """Contributions that cancel except for the last digit are no reasons."""
     tree = DecisionTreeClassifier(max_depth=1, random_state=0).fit(X[:, :5], y)
     found = explain(tree, X[:20, :5], X[:7, :5], n_reasons=5)
     used = f"x{tree.tree_.feature[0]} "
@@ -354,8 +362,8 @@ def test_rounding_is_no_reason():
     assert noise.reasons == [[]] * 20
 
 
-def test_no_rows_are_explained_by_nothing_and_nothing_explains_no_row():
-    """Empty rows have empty reasons; an empty reference is refused."""
+def test_no_rows():
+    """No rows have no reasons; a reference without rows is rejected."""
 
     class Zero:
         classes_ = np.array([0, 1])
@@ -368,3 +376,9 @@ def test_no_rows_are_explained_by_nothing_and_nothing_explains_no_row():
     assert found.reasons == []
     with pytest.raises(ValueError, match=r"reference of explain needs at least one"):
         explain(FOREST, X[:2], X[:0])
+
+
+def test_an_explanation_has_no_truth_value():
+    """It is not a condition."""
+    with pytest.raises(TypeError, match=r"Explanation has no truth value\.$"):
+        bool(explain(FOREST, X[:1], X, n_background=10))

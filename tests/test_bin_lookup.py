@@ -1,4 +1,4 @@
-"""The guide finds the bin of every float there is, as a search among the edges does."""
+"""Bins cover every float, and look-up tables find the same bins as bisection."""
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 5e-324, 1e308, -1e308]
 
 
 def expected(values, edges, start):
-    """Return the position of each value by its definition."""
+    """Return the position of each value by definition."""
     position = start + FIRST_BIN + np.searchsorted(edges, values, side="left")
     position[values == np.inf] += 1
     position[values == -np.inf] -= 1
@@ -29,7 +29,7 @@ def expected(values, edges, start):
 
 
 def check(columns, values):
-    """Look values up in columns with these edges, on both scales."""
+    """Look up values in columns with these edges, on both scales."""
     starts = 10_000 * np.arange(len(columns))
     block = np.repeat(np.asarray(values, dtype=float)[:, None], len(columns), axis=1)
     for logarithmic in (False, True):
@@ -44,8 +44,8 @@ def check(columns, values):
     edges=st.lists(st.floats(-1e300, 1e300), max_size=30, unique=True),
     values=st.lists(ANY_FLOAT, min_size=1, max_size=40),
 )
-def test_any_value_among_any_edges(edges, values):
-    """Edges themselves, and the floats next to them, are the hard cases."""
+def test_any_value_is_found_among_any_edges(edges, values):
+    """The hard cases are the edges themselves and the floats next to them."""
     edges = np.sort(np.array(edges, dtype=float))
     near = [*edges, *np.nextafter(edges, np.inf), *np.nextafter(edges, -np.inf)]
     check([edges, edges[:1], edges[:0]], [*values, *near, *SPECIAL])
@@ -64,14 +64,14 @@ SAMPLES = {
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_columns_as_they_come(name):
-    """The edges of real columns: of equal share, rounded, with tails."""
+def test_values_are_found_among_the_edges_of_real_columns(name):
+    """Such edges are rounded quantiles, with tails."""
     rng = np.random.default_rng(0)
     edges = bin_edges(np.sort(SAMPLES[name](rng)))
     check([edges, edges[::2]], [*SAMPLES[name](rng), *edges / 3, *edges, *SPECIAL])
 
 
-def test_uneven_columns_get_a_logarithmic_scale():
+def test_skewed_columns_get_a_logarithmic_scale():
     rng = np.random.default_rng(0)
     samples = [SAMPLES[name](rng) for name in ("normal", "skewed")]
     edges = [bin_edges(np.sort(sample)) for sample in samples]
@@ -79,7 +79,7 @@ def test_uneven_columns_get_a_logarithmic_scale():
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=2))
-def test_the_key_keeps_the_order(values):
+def test_order_keys_preserve_the_order(values):
     values = np.unique(np.array(values) + 0.0)  # no negative zero
     key = order_key(values)
     assert np.all(np.diff(key) >= 0)
@@ -104,8 +104,8 @@ CONTAINERS = {
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
-def test_counting_by_guide_is_counting_by_sorting(name):
-    """`learn` sorts the columns, `profile` looks them up: the counts are the same."""
+def test_looking_up_values_gives_the_same_counts_as_sorting(name):
+    """`learn` sorts the columns, `profile` looks up their values."""
     X = CONTAINERS[name](everything(3000, seed=0))
     reference = Reference.learn(X, pairs=True)
     assert reference.layout.profile(X) == reference.profile
@@ -119,8 +119,8 @@ def test_a_thousand_columns_are_looked_up_in_groups():
 
 @pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.parametrize("lacking", range(len(SAMPLES)))
-def test_columns_that_a_frame_lacks_are_counted_nowhere(lacking, mixed):
-    """Whichever it is, the first and the last of a group of columns too."""
+def test_columns_that_a_frame_lacks_are_not_counted(lacking, mixed):
+    """Whichever it is, including the first and the last of a group of columns."""
     X = pd.DataFrame(everything(1000, seed=0)).rename(columns="x{}".format)
     X = X.assign(label="a") if mixed else X
     layout = Reference.learn(X, pairs=True).layout
@@ -132,10 +132,54 @@ def test_columns_that_a_frame_lacks_are_counted_nowhere(lacking, mixed):
     np.testing.assert_array_equal(part[rest], whole[rest])
 
 
-def test_a_frame_may_lack_all_columns_but_one():
+def test_a_frame_may_have_a_single_column_of_the_reference():
     X = pd.DataFrame(everything(1000, seed=0)).rename(columns="x{}".format)
     layout = Reference.learn(X, pairs=True).layout
     start, stop = layout.offsets[1:3]
     whole, part = layout.profile(X).counts, layout.profile(X[["x1"]]).counts
     np.testing.assert_array_equal(part[start:stop], whole[start:stop])
     assert part.sum() == 1000
+
+
+# How bins are chosen
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_bins"), [(100, 20), (1500, 300), (20_000, 300), (90_000, 480)]
+)
+def test_continuous_columns_have_bins_of_about_equal_share(n_samples, n_bins):
+    """One for five rows, up to 300; more only as 1.6 times the root of the rows."""
+    values = np.sort(np.random.default_rng(0).normal(size=n_samples))
+    edges = bin_edges(values)
+    counts = np.histogram(values, [-np.inf, *edges, np.inf])[0]
+    assert len(edges) == n_bins - 1 + 2 * 8  # eight more beyond either end
+    assert counts.max() < 1.8 * n_samples / n_bins
+
+
+def test_beyond_the_reference_bins_grow_up_to_four_times_its_range():
+    edges = bin_edges(np.sort(np.random.default_rng(0).normal(size=2000)))
+    inner = edges[8:-8]
+    steps = np.array([0.03, 0.06, 0.12, 0.25, 0.5, 1, 2, 4]) * (inner[-1] - inner[0])
+    np.testing.assert_allclose(edges[-8:] - inner[-1], steps, atol=0.1)
+    np.testing.assert_allclose(inner[0] - edges[7::-1], steps, atol=0.1)
+
+
+def test_edges_have_few_digits():
+    """They are rounded to a fraction of their bin: no value can be read from them."""
+    edges = bin_edges(np.sort(np.random.default_rng(0).normal(size=2000)))
+    digits = [len(f"{edge:.12g}".lstrip("-0.").replace(".", "")) for edge in edges]
+    assert np.mean(digits) < 3.5
+
+
+def test_the_scale_of_a_column_is_its_standard_deviation_to_four_digits():
+    values = np.random.default_rng(0).normal(5, 3, size=1000)
+    (bins,) = Reference.learn(values[:, None]).layout.columns
+    assert bins.scale == float(f"{values.std():.4g}")
+
+
+def test_the_robust_scale_is_that_of_a_normal_whatever_the_outliers():
+    values = np.random.default_rng(0).normal(5, 3, size=(4000, 2))
+    values[:400, 1] += 1000
+    scales = Reference.learn(values).robust_scales()
+    expected = 1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
+    np.testing.assert_allclose(scales, expected, rtol=0.02)

@@ -1,4 +1,4 @@
-"""How a new version, and a retrained model, differ; and the gate between versions."""
+"""Churn between versions, the gate for a new version, and churn by retraining."""
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ N_DRAWS = 20_000
 
 
 def versions(gained, lost, both_wrong=0, n=1000):
-    """Return old answers, new answers and labels with so many rows of each kind."""
+    """Return old and new predictions, and labels, with these numbers of flips."""
     truth = np.zeros(n, dtype=int)
     old, new = truth.copy(), truth.copy()
     old[: gained + both_wrong] = 1
@@ -48,8 +48,8 @@ def versions(gained, lost, both_wrong=0, n=1000):
     return old, new, truth
 
 
-def test_figures_are_what_the_counts_say():
-    """Every figure follows from the four counts of right and wrong answers."""
+def test_figures_follow_from_the_counts():
+    """Every figure follows from four counts of correct and wrong predictions."""
     old, new, truth = versions(gained=30, lost=10, both_wrong=100)
     result = churn(old, new, None, truth)
     found = result.performance
@@ -62,18 +62,18 @@ def test_figures_are_what_the_counts_say():
     assert_allclose(found.win_loss_ratio, 30.5 / 10.5)
 
 
-def test_models_and_their_answers_are_compared_alike():
-    """Stored answers of a version stand for the version."""
+def test_predictions_can_be_passed_in_place_of_a_model():
+    """Stored predictions of a version give the same result as the version."""
     by_model = churn(OLD, NEW, X[FRESH], y[FRESH])
     old, new = OLD.predict(X[FRESH]), NEW.predict(X[FRESH])
-    by_answers = churn(old, new, None, y[FRESH])
+    by_predictions = churn(old, new, None, y[FRESH])
     assert by_model.passed
-    assert by_model.performance == by_answers.performance
+    assert by_model.performance == by_predictions.performance
     assert churn(OLD, new, X[FRESH]).churn == by_model.churn == np.mean(old != new)
 
 
-def test_a_model_does_not_churn_against_itself():
-    """No answer differs, and the bound depends on the rows alone: the rule of three."""
+def test_a_model_has_no_churn_against_itself():
+    """No prediction differs; the bound depends on n alone: the rule of three."""
     result = churn(OLD, OLD, X[:1000], y[:1000])
     assert (result.churn, result.lower) == (0, 0)
     assert result.upper == pytest.approx(1 - 0.05 ** (1 / 1000))
@@ -81,8 +81,8 @@ def test_a_model_does_not_churn_against_itself():
     assert result.passed
 
 
-def test_resilient_estimators_are_versions_too():
-    """What is compared are final answers, those of a fallback included."""
+def test_resilient_estimators_can_be_compared():
+    """The final predictions are compared, including those of a fallback."""
     guarded = ResilientEstimator(LogisticRegression(), fallback="prior")
     guarded.fit(X[:500], y[:500])
     broken = X[FRESH].copy()
@@ -92,45 +92,48 @@ def test_resilient_estimators_are_versions_too():
 
 
 @pytest.mark.parametrize(
-    ("gained", "lost", "n", "said"),
+    ("gained", "lost", "n", "expected"),
     [
         (5, 5, 1000, []),
-        (40, 40, 1000, ["surely more than 5 %"]),
-        (22, 22, 1000, ["too few rows to be sure that it is below 5 %"]),
-        (28, 28, 1000, ["not below 5 %"]),
-        (0, 22, 1000, ["worse by 2 points or more"]),
-        (0, 300, 8000, ["surely worse by more than 2 points"]),
-        (0, 15, 1000, ["too few rows to be sure that it is not worse by 2 points"]),
-        (0, 0, 20, ["answers differ on 0 %", "accuracy went from 1 to 1"]),
+        (40, 40, 1000, ["significantly more than the limit of 5 %"]),
+        (22, 22, 1000, ["too few rows to conclude that churn is below 5 %"]),
+        (28, 28, 1000, ["which is not below the limit of 5 %"]),
+        (0, 22, 1000, ["which is worse by the margin of 2 points or more"]),
+        (0, 300, 8000, ["significantly worse than the margin of 2 points"]),
+        (0, 15, 1000, ["too few rows to conclude that the loss is below 2 points"]),
+        (0, 0, 20, ["predictions differ on 0 %", "accuracy changed from 1 to 1"]),
     ],
 )
-def test_reasons_say_why_a_version_is_not_passed(gained, lost, n, said):
-    """Each gate that is not passed has its sentence; passed means no sentence."""
+def test_reasons_explain_why_a_version_fails(gained, lost, n, expected):
+    """Each part of the gate that fails has a sentence; if all pass, there is none."""
     result = churn(*versions(gained, lost, n=n)[:2], None, np.zeros(n, dtype=int))
-    assert result.passed == (not said)
-    assert len(result.reasons) == len(said)
-    for text, reason in zip(said, result.reasons, strict=True):
+    assert result.passed == (not expected)
+    assert len(result.reasons) == len(expected)
+    for text, reason in zip(expected, result.reasons, strict=True):
         assert text in reason
 
 
-def test_a_ci_log_reads_the_gate_line_by_line():
-    """The first word of each line says what failed."""
+def test_the_report_suits_a_ci_log():
+    """The first word of each line shows what failed."""
     old, new, truth = versions(gained=10, lost=100)
     groups = np.where(np.arange(1000) < 200, "young", "old")
     lines = repr(churn(old, new, None, truth, groups=groups)).splitlines()
-    assert lines[0] == "Churn: NOT passed"
-    assert lines[1].startswith("FAIL  answers differ on 11 % of 1,000 rows, at most")
+    assert lines[0] == "Churn gate: FAILED"
+    assert lines[1].startswith("FAIL  predictions differ on 11 % of 1,000 rows, at")
     assert lines[2].startswith("FAIL  accuracy 0.99 -> 0.9: -9 points, at worst -10")
     assert lines[4].strip().startswith("group young: 55 % of 200 rows")
 
 
-def test_a_churn_is_neither_true_nor_false():
-    """An `assert churn(...)` that never fails would be a gate that is always open."""
-    with pytest.raises(TypeError, match="ask for its 'passed'"):
+def test_results_have_no_truth_value():
+    """Otherwise `assert churn(...)` would never fail: a gate that is always open."""
+    with pytest.raises(TypeError, match=r"ChurnResult has no truth value\..*'passed'"):
         bool(churn(OLD, NEW, X[FRESH]))
+    result = retrain_churn(OLD, X[:200], y[:200], n_refits=2, X_eval=X[FRESH])
+    with pytest.raises(TypeError, match=r"RetrainChurnResult has no truth value\.$"):
+        bool(result)
 
 
-def test_counts_without_a_sign_are_subtracted_as_numbers():
+def test_unsigned_integers_do_not_overflow():
     """0 and 1 differ by one, not by 255."""
     old, new = np.zeros(9, dtype=np.uint8), np.ones(9, dtype=np.uint8)
     assert churn(old, new, None, new, tolerance=1.5).churn == 0
@@ -138,7 +141,7 @@ def test_counts_without_a_sign_are_subtracted_as_numbers():
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 def test_groups_are_a_column_or_an_array(make):
-    """Both say the same; each group has its own share; the table is worst first."""
+    """Both give the same result; each group has its own churn; the worst is first."""
     frame = pd.DataFrame({"x": X[FRESH][:, 0], "site": np.arange(2000) % 3})
     old = np.zeros(2000, dtype=int)
     new = np.where((frame["site"] == 2) & (frame["x"] > 0), 1, 0)
@@ -151,19 +154,21 @@ def test_groups_are_a_column_or_an_array(make):
     assert table["churn"][0] == new[frame["site"] == 2].mean()
 
 
-def test_a_group_that_churns_too_much_is_named_where_the_whole_does_not():
-    """The gate is passed by the rows as a whole; the reason says who pays for it."""
+def test_a_group_with_too_much_churn_is_reported_even_if_the_gate_is_passed():
+    """All rows together pass; the reason names the group that bears the changes."""
     new = np.where(np.arange(4000) < 60, 1, 0)
     groups = np.where(np.arange(4000) < 200, "west", "east")
     result = churn(0 * new, new, None, groups=groups)
     assert result.passed
-    assert result.reasons == [
-        "surely more than 5 % of the answers differ in group west (30 % of 200 rows)"
-    ]
+    (reason,) = result.reasons
+    assert reason == (
+        "predictions differ on 30 % of 200 rows in group west, significantly more "
+        "than the limit of 5 %"
+    )
 
 
-def test_bounds_of_all_groups_hold_at_once():
-    """The chance that any group's churn is above its bound is at most alpha."""
+def test_bounds_of_all_groups_hold_simultaneously():
+    """The probability that any group's churn exceeds its bound is at most alpha."""
     rng = np.random.default_rng(0)
     wrong = 0
     for _ in range(400):
@@ -175,7 +180,7 @@ def test_bounds_of_all_groups_hold_at_once():
 
 @pytest.mark.parametrize("n", [200, 500, 2000])
 def test_size_and_power_of_the_accuracy_gate(n):
-    """Tango's bound passes a version on the margin in .04 to .055 of cases."""
+    """A version exactly on the margin passes Tango's bound in 4 % to 5.5 % of cases."""
     rng = np.random.default_rng(n)
     quantile = stats.norm.isf(0.05)
     on_margin = rng.multinomial(n, [0.04, 0.06, 0.9], size=N_DRAWS)
@@ -188,8 +193,8 @@ def test_size_and_power_of_the_accuracy_gate(n):
     assert power >= (0.85 if n == 2000 else size)
 
 
-def test_the_whole_gate_passes_what_it_should_and_nothing_else():
-    """On the limit of churn or accuracy: at most alpha; inside both: nearly always."""
+def test_size_and_power_of_the_whole_gate():
+    """On a limit, a version passes in 5 % of cases; well inside, nearly always."""
     rng = np.random.default_rng(0)
 
     def passed(discordance, difference):
@@ -205,7 +210,7 @@ def test_the_whole_gate_passes_what_it_should_and_nothing_else():
 
 
 def test_clopper_pearson_is_exact():
-    """It is the share at which what was seen becomes improbable, one by one."""
+    """It is the proportion at which the observed count reaches probability alpha."""
     counts = np.arange(51)
     upper = clopper_pearson_upper(counts, 50, alpha=0.05)
     assert_allclose(stats.binom.cdf(counts[:-1], 50, upper[:-1]), 0.05)
@@ -213,8 +218,8 @@ def test_clopper_pearson_is_exact():
     assert_allclose(clopper_pearson_lower(counts, 50), 1 - upper[::-1])
 
 
-def test_tango_s_bound_is_where_its_statistic_is_the_quantile():
-    """For any counts, none discordant included; and it falls with lost rows."""
+def test_tango_s_bound_inverts_its_statistic():
+    """For any counts, even without discordant rows; it decreases with lost rows."""
     gained, lost = np.array([0, 10, 3, 50]), np.array([0, 20, 1, 10])
     bound = tango_lower(gained, lost, 200)
     assert_allclose(tango_statistic(gained, lost, 200, bound), stats.norm.isf(0.05))
@@ -222,26 +227,26 @@ def test_tango_s_bound_is_where_its_statistic_is_the_quantile():
     assert tango_lower(0, 200, 200) == -1
 
 
-def test_wilson_is_scipy_s():
-    """The same interval as SciPy's, for counts that are whole numbers."""
+def test_wilson_agrees_with_scipy():
+    """The same interval as SciPy's, for integer counts."""
     theirs = stats.binomtest(37, 120).proportion_ci(0.9, method="wilson")
     assert_allclose(wilson(37 / 120, 120, 0.9), theirs)
 
 
 @pytest.mark.parametrize("worse", [1.02, 0.9])
 def test_fieller_s_bounds_cover_the_ratio(worse):
-    """Each of both bounds misses the ratio of means in about alpha of cases."""
+    """Each bound misses the ratio of means with probability of about alpha."""
     rng = np.random.default_rng(0)
     missed = np.zeros(2)
     for _ in range(2000):
         old, new = np.abs(rng.normal(size=100) + 0.5 * rng.normal(size=(2, 100)))
-        low, high = ratio_bounds(worse * new, old)
-        missed += low > worse, high < worse
+        lower, upper = ratio_bounds(worse * new, old)
+        missed += lower > worse, upper < worse
     assert_allclose(missed / 2000, 0.05, atol=0.015)
 
 
-def test_regressors_differ_by_more_than_the_tolerance():
-    """Churn is the share of differences above it; errors are compared in pairs."""
+def test_predictions_of_regressors_may_differ_by_the_tolerance():
+    """Churn is the share of larger differences; errors are compared in pairs."""
     truth = np.linspace(0, 10, 1000)
     old = truth + np.tile([0.5, -0.5], 500)
     new = np.where(truth < 1, truth + 3, truth)
@@ -254,7 +259,7 @@ def test_regressors_differ_by_more_than_the_tolerance():
 
 
 def test_the_tolerance_of_a_regressor_is_remembered():
-    """It is the spread of the residuals that a ResilientEstimator saw out of fold."""
+    """It is the scale of the out-of-fold residuals of a ResilientEstimator."""
     X, y = load_diabetes(return_X_y=True)
     old = ResilientEstimator(Ridge(alpha=0.01)).fit(X[:300], y[:300])
     new = Ridge(alpha=0.01).fit(X[:350], y[:350])
@@ -265,8 +270,8 @@ def test_the_tolerance_of_a_regressor_is_remembered():
     assert found == pytest.approx(expected, rel=0.25)
 
 
-def test_classes_that_one_version_knows_alone_are_told():
-    """A version with a new class is compared, and the class is named."""
+def test_classes_known_to_one_version_are_reported():
+    """A version with a new class can be compared, and the class is reported."""
     labels = np.where(X[:, 0] > 1, 2, y)
     new = LogisticRegression().fit(X[:700], labels[:700])
     result = churn(OLD, new, X[FRESH], labels[FRESH])
@@ -300,14 +305,14 @@ GOOD = {"model_a": OLD, "model_b": NEW, "X": X[FRESH], "y": y[FRESH]}
         ({"X": X[:, :3]}, ValueError, r"X has 3 features"),
     ],
 )
-def test_bad_input_is_named(changes, error, match):
-    """Every bad parameter has an error that names it."""
+def test_invalid_input_is_reported(changes, error, match):
+    """Every invalid parameter raises an error that names it."""
     with pytest.raises(error, match=match):
         churn(**{**GOOD, **changes})
 
 
 def test_versions_that_share_no_class_are_refused():
-    """Labels of another coding would look like complete churn."""
+    """Differently encoded labels would look like complete churn."""
     texts = LogisticRegression().fit(X, np.where(y == 1, "yes", "no"))
     with pytest.raises(ValueError, match=r"same classes. model_a knows 0, 1, model_b"):
         churn(OLD, texts, X)
@@ -316,43 +321,44 @@ def test_versions_that_share_no_class_are_refused():
         churn(OLD, other, X)
 
 
-def test_a_regressor_s_tolerance_must_be_known_and_good():
-    """No made-up scale: what is needed is said."""
+def test_a_regressor_needs_a_valid_tolerance():
+    """No scale is made up; the error explains what is missing."""
     model = Ridge().fit(X, X[:, 0])
     with pytest.raises(ValueError, match=r"'tolerance' .* given for regressors"):
         churn(model, model, X)
-    with pytest.raises(ValueError, match=r"'tolerance' .* a positive number. Got -1"):
+    with pytest.raises(ValueError, match=r"'tolerance' .* range \(0, inf\). Got -1"):
         churn(model, model, X, tolerance=-1)
     with pytest.raises(ValueError, match=r"must be finite numbers"):
         churn(model, np.full(len(X), np.nan), X, tolerance=1)
 
 
-def test_disagreement_is_that_of_all_pairs():
-    """Churn, each row's share, and the rows at stake, counted one pair at a time."""
+def test_disagreement_is_counted_over_all_pairs():
+    """Churn, the disagreement on each row, and the contested rows."""
     result = retrain_churn(
         DecisionTreeClassifier(), X, y, n_refits=4, X_eval=X[:200], random_state=0
     )
     assert_array_equal(result.rows, np.arange(200))
     assert result.churn == pytest.approx(result.disagreement.mean())
     assert set(np.round(result.disagreement * 6)) <= {0, 3, 4}  # of 6 pairs
-    assert_array_equal(result.rows_at_stake, np.flatnonzero(result.disagreement > 0.25))
+    contested = np.flatnonzero(result.disagreement > 0.25)
+    assert_array_equal(result.contested_rows, contested)
     assert result.retrain_stability == 1 - result.churn
     assert result.multiplicity is None
 
 
-def test_unstable_learners_churn_more():
-    """Single trees churn more than forests, and forests more than a constant."""
+def test_unstable_learners_have_more_churn():
+    """Trees have more churn than forests, and forests more than a constant."""
     models = DecisionTreeClassifier(), RandomForestClassifier(10), DummyClassifier()
     tree, forest, constant = (retrain_churn(m, X, y, random_state=0) for m in models)
-    assert tree.low > forest.high
-    assert forest.low > 0
-    assert (constant.churn, constant.low) == (0, 0)
-    assert constant.high > 0
-    assert len(tree.rows_at_stake) > len(forest.rows_at_stake)
+    assert tree.lower > forest.upper
+    assert forest.lower > 0
+    assert (constant.churn, constant.lower) == (0, 0)
+    assert constant.upper > 0
+    assert len(tree.contested_rows) > len(forest.contested_rows)
 
 
-def test_a_seed_alone_churns_less_than_other_rows():
-    """The learner's own chance is a part of the churn, or all there is."""
+def test_a_new_seed_causes_less_churn_than_new_rows():
+    """The learner's own randomness explains a part of the churn."""
     forest = RandomForestClassifier(10)
     rows = retrain_churn(forest, X, y, random_state=0)
     seed = retrain_churn(forest, X, y, refit="seed", random_state=0)
@@ -361,8 +367,8 @@ def test_a_seed_alone_churns_less_than_other_rows():
     assert none.churn == 0
 
 
-def test_the_same_seed_gives_the_same_answer_and_leaves_the_estimator_alone():
-    """Also for estimators without a seed, with any number of jobs."""
+def test_results_are_reproducible_and_the_estimator_is_not_changed():
+    """Even if the estimator has no random state, for any number of jobs."""
     forest = make_pipeline(StandardScaler(), RandomForestClassifier(5))
     with parallel_config("threading"):
         runs = [
@@ -374,8 +380,8 @@ def test_the_same_seed_gives_the_same_answer_and_leaves_the_estimator_alone():
     assert not hasattr(forest[-1], "estimators_")
 
 
-def test_held_out_rows_are_not_learnt_from():
-    """A nearest-neighbour-like memory would know them: labels of rows are noise."""
+def test_held_out_rows_are_not_in_the_training_set():
+    """A tree memorises noisy labels: refits would agree on rows they were fitted to."""
     noise = np.random.default_rng(0).integers(2, size=len(y))
     result = retrain_churn(DecisionTreeClassifier(), X, noise, random_state=0)
     assert 0.4 < result.churn < 0.6
@@ -384,7 +390,7 @@ def test_held_out_rows_are_not_learnt_from():
 
 @pytest.mark.parametrize("n_rare", [1, 3])
 def test_rare_classes_stay_in_every_refit(n_rare):
-    """A class with one row is learnt from each time: it is never held out or lost."""
+    """A class with a single row is never held out, nor lost by resampling."""
     codes = np.array([0] * 40 + [1] * n_rare)
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -394,7 +400,7 @@ def test_rare_classes_stay_in_every_refit(n_rare):
 
 
 def test_ambiguity_is_at_least_discrepancy():
-    """Marx et al.: any as good refit against the worst one; both against the best."""
+    """Marx et al.: rows on which any good refit differs, or a single one."""
     result = retrain_churn(DecisionTreeClassifier(), X, y, delta=0.5, random_state=0)
     ambiguity, discrepancy, n_as_good = result.multiplicity
     assert n_as_good == result.n_refits
@@ -403,19 +409,19 @@ def test_ambiguity_is_at_least_discrepancy():
     assert strict.multiplicity.n_as_good < n_as_good
 
 
-def test_regressors_are_measured_in_their_residuals():
-    """A tree moves farther than a line; the unit is the spread of the residuals."""
+def test_regressors_are_compared_in_units_of_their_residuals():
+    """A tree varies more than a line; the unit is the scale of the residuals."""
     X, y = load_diabetes(return_X_y=True)
     line = retrain_churn(Ridge(alpha=0.01), X, y, random_state=0)
     tree = retrain_churn(DecisionTreeRegressor(), X, y, random_state=0)
     assert line.churn < tree.churn
     assert line.spread < tree.spread
     assert 30 < line.tolerance < 80
-    assert "of the tolerance" in repr(line)
+    assert "times the tolerance" in repr(line)
 
 
-def test_weights_are_drawn_with_their_rows():
-    """A per-row fit parameter follows the rows; weight zero is not learnt from."""
+def test_weights_are_resampled_with_the_rows():
+    """A fit parameter with one entry per row follows the rows."""
     weight = np.where(y == 1, 1.0, 0.0)
     result = retrain_churn(
         DecisionTreeClassifier(), X, y, fit_params={"sample_weight": weight}
@@ -424,8 +430,8 @@ def test_weights_are_drawn_with_their_rows():
 
 
 @pytest.mark.parametrize("refit", ["bootstrap", "subsample"])
-def test_frames_with_text_labels_are_refitted(refit):
-    """Any container and any labels: rows are drawn from frames too."""
+def test_frames_with_text_labels_are_resampled(refit):
+    """Any container and any labels."""
     frame = pd.DataFrame(X[:400], columns=[f"c{i}" for i in range(20)])
     labels = pd.Series(np.where(y[:400] == 1, "yes", "no"))
     tree = DecisionTreeClassifier()
@@ -434,7 +440,7 @@ def test_frames_with_text_labels_are_refitted(refit):
 
 
 @pytest.mark.slow
-def test_the_interval_of_retrain_churn_covers():
+def test_coverage_of_the_interval_of_retrain_churn():
     """Over other rows and other refits, 95 % intervals cover the churn."""
     tree = DecisionTreeClassifier(max_depth=4)
     train, labels, pool = X[:400, :6], y[:400], X[400:, :6]
@@ -446,7 +452,7 @@ def test_the_interval_of_retrain_churn_covers():
     for seed in range(100):
         rows = rng.integers(len(pool), size=200)
         found = retrain_churn(tree, train, labels, X_eval=pool[rows], random_state=seed)
-        covered += found.low <= truth <= found.high
+        covered += found.lower <= truth <= found.upper
     assert covered / 100 >= 0.91
 
 
@@ -455,33 +461,45 @@ def test_the_interval_of_retrain_churn_covers():
     [
         ({"estimator": LogisticRegression}, TypeError, r"'estimator' parameter of"),
         ({"estimator": StandardScaler()}, TypeError, r"a classifier or a regressor"),
-        ({"n_refits": 1}, ValueError, r"'n_refits' .* at least 2. Got 1"),
-        ({"refit": "jackknife"}, ValueError, r"'bootstrap', 'subsample' or 'seed'"),
+        (
+            {"n_refits": 1},
+            ValueError,
+            r"'n_refits' .* an int in the range \[2, inf\). Got 1",
+        ),
+        (
+            {"refit": "jackknife"},
+            ValueError,
+            r"one of 'bootstrap', 'subsample', 'seed'. Got",
+        ),
         ({"delta": -1}, ValueError, r"'delta' parameter of retrain_churn"),
-        ({"confidence": 95}, ValueError, r"'confidence' parameter of retrain_churn"),
+        ({"confidence_level": 95}, ValueError, r"'confidence_level' parameter of"),
         ({"tolerance": 1}, ValueError, r"'tolerance' .* None for classifiers"),
         ({"y": y[:5]}, ValueError, r"inconsistent numbers of samples"),
-        ({"X": X[:3], "y": y[:3]}, ValueError, r"'X_eval' .* given where no class"),
+        (
+            {"X": X[:3], "y": y[:3]},
+            ValueError,
+            r"'X_eval' .* too few rows to hold one out",
+        ),
     ],
 )
-def test_bad_input_of_retrain_churn_is_named(changes, error, match):
-    """Every bad parameter has an error that names it."""
+def test_invalid_input_of_retrain_churn_is_reported(changes, error, match):
+    """Every invalid parameter raises an error that names it."""
     good = {"estimator": LogisticRegression(), "X": X, "y": y}
     with pytest.raises(error, match=match):
         retrain_churn(**{**good, **changes})
 
 
-def test_what_a_refit_needs_is_said():
-    """A seed to change, or labels to measure a regressor's residuals with."""
-    with pytest.raises(ValueError, match=r"with a random_state where refit is 'seed'"):
+def test_missing_requirements_are_reported():
+    """A random state to change, or labels to compute a regressor's residuals."""
+    with pytest.raises(ValueError, match=r"with a random_state if refit is 'seed'"):
         retrain_churn(KNeighborsClassifier(), X, y, refit="seed")
     with pytest.raises(ValueError, match=r"'tolerance' .* regressor without y_eval"):
         retrain_churn(Ridge(), X, X[:, 0], X_eval=X[:9], n_refits=2)
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, dict])
-def test_a_group_column_that_is_not_there_is_named(make):
-    """Whatever the container, and where two columns have the name."""
+def test_an_unknown_group_column_is_reported(make):
+    """Whatever the container, and even if two columns have the name."""
     rows = make({"x": X[FRESH][:, 0]})
     with pytest.raises(ValueError, match=r"'groups' parameter of churn must be"):
         churn(y[FRESH], y[FRESH], rows, groups="site")
@@ -490,19 +508,21 @@ def test_a_group_column_that_is_not_there_is_named(make):
         churn(y[FRESH], y[FRESH], twice, groups="site")
 
 
-def test_groups_may_be_a_table_of_one_column():
-    """As `frame[["site"]]` is."""
+def test_groups_may_be_a_table_with_one_column():
+    """Such as `frame[["site"]]`."""
     groups = pd.DataFrame({"site": ["a", "b"] * 50})
     found = churn(np.zeros(100), np.zeros(100), None, groups=groups).by_group
     assert [(g.group, g.n_samples) for g in found] == [("a", 50), ("b", 50)]
 
 
 @pytest.mark.parametrize("gap", [pd.NA, None])
-def test_a_version_that_leaves_rows_without_an_answer_is_named(gap):
-    """None is no class, and not the same as another None."""
-    answers = pd.Series([True, gap] * 50, dtype="boolean" if gap is pd.NA else object)
-    with pytest.raises(ValueError, match=r"model_b must answer each row\. Some"):
-        churn([True] * 100, answers, None)
+def test_missing_predictions_are_reported(gap):
+    """None is not a class."""
+    predictions = pd.Series(
+        [True, gap] * 50, dtype="boolean" if gap is pd.NA else object
+    )
+    with pytest.raises(ValueError, match=r"model_b must have a prediction for each"):
+        churn([True] * 100, predictions, None)
 
 
 @pytest.mark.parametrize(
@@ -517,15 +537,15 @@ def test_a_version_that_leaves_rows_without_an_answer_is_named(gap):
         ({"X_eval": X, "y_eval": y.astype(str)}, r"y_eval holds '0', '1'"),
     ],
 )
-def test_labels_that_say_nothing_about_the_refits_are_refused(changes, match):
-    """They would make all refits as good as the best, or be forgotten."""
+def test_unusable_labels_are_rejected(changes, match):
+    """They would make all refits equally good, or be ignored."""
     good = {"estimator": DummyClassifier(), "X": X, "y": y, "n_refits": 2}
     with pytest.raises(ValueError, match=match):
         retrain_churn(**{**good, **changes})
 
 
 @pytest.mark.parametrize("truth", [np.full(9, np.nan), np.full(9, "a")])
-def test_evaluated_numbers_must_be_finite(truth):
-    """Nothing is within a tolerance of them."""
-    with pytest.raises(ValueError, match=r"y_eval must hold finite numbers"):
+def test_y_eval_must_be_finite(truth):
+    """No prediction is within a tolerance of NaN."""
+    with pytest.raises(ValueError, match=r"y_eval must contain finite numbers"):
         retrain_churn(Ridge(), X, X[:, 0], X_eval=X[:9], y_eval=truth, tolerance=1)

@@ -1,4 +1,4 @@
-"""The demonstration shows what happens, on any table, and fails in one clear line."""
+"""The demonstration runs on any table, and reports errors in one clear line."""
 
 import re
 import subprocess
@@ -60,7 +60,7 @@ def whole_demo():
 
 
 def test_whole_demo_runs(whole_demo):
-    """The demo ends well, without a warning and without progress in a pipe."""
+    """The demo succeeds, without a warning and without progress in a pipe."""
     assert (whole_demo.returncode, whole_demo.stderr) == (0, "")
 
 
@@ -70,8 +70,8 @@ def test_one_row_per_month(whole_demo):
     assert months == [str(month) for month in range(1, 37)]
 
 
-def test_lessons_follow_the_rows(whole_demo):
-    """The closing paragraph quotes the accuracies of the first and last month."""
+def test_the_summary_agrees_with_the_rows(whole_demo):
+    """It quotes the accuracies of the first and the last month."""
     rows = re.findall(r"^\d+ +(0\.\d\d)", whole_demo.stdout, re.MULTILINE)
     text = " ".join(whole_demo.stdout.split())
     assert f"Accuracy fell from {rows[0]} in month 1 to {rows[-1]} in month 36" in text
@@ -80,15 +80,15 @@ def test_lessons_follow_the_rows(whole_demo):
 
 
 def test_few_months(capsys):
-    """A short walk has nothing to say about what takes time."""
+    """After one month, the summary does not mention recalibration."""
     assert main(["demo", "--months", "1"]) == 0
     text = capsys.readouterr().out
     assert "Accuracy was" in text
     assert "Recalibrating" not in text
 
 
-def test_seed_decides(capsys):
-    """The same seed gives the same walk, another seed another."""
+def test_the_seed_determines_the_output(capsys):
+    """The same seed gives the same output, another seed a different one."""
     texts = []
     for seed in ("1", "1", "2"):
         main(["demo", "--months", "1", "--seed", seed])
@@ -97,7 +97,7 @@ def test_seed_decides(capsys):
 
 
 def test_without_pandas():
-    """The built-in world needs core dependencies only; a table an extra, named."""
+    """The simulation needs core dependencies only; a table needs an extra."""
     lines = ("demo --months 2", "demo --data any.csv --target y")
     done = run_process("-c", WITHOUT_PANDAS, *lines)
     (error,) = done.stderr.splitlines()
@@ -106,36 +106,38 @@ def test_without_pandas():
 
 
 def test_labels_are_classified(tmp_path, capsys):
-    """Two labels: classification, with costs, in the order of time."""
+    """Two labels mean classification, with costs, sorted by time."""
     assert run_on(tmp_path, make_table(), "--target", "sold", "--time", "day") == 0
     text = capsys.readouterr().out
-    assert "classification of sold from 3 columns, in the order of day" in text
+    assert "classification of sold from 3 columns, sorted by day" in text
     assert "class 'yes'" in text
-    assert "2024-07-19 to" in text  # row 200: day first, although 01.02. is read
+    assert (
+        "2024-07-19 to" in text
+    )  # row 200: days come first, although 01.02. is ambiguous
 
 
 def test_numbers_are_regressed(tmp_path, capsys):
-    """Many different numbers: regression, without costs."""
+    """Many different numbers mean regression, without costs."""
     assert run_on(tmp_path, make_table(), "--target", "price") == 0
     text = capsys.readouterr().out
     assert "regression of price" in text
     assert "cost" not in text
 
 
-def test_what_is_left_out_is_said(tmp_path, capsys):
-    """Rows and columns that cannot be used are named."""
+def test_notes_name_what_is_left_out(tmp_path, capsys):
+    """They list the rows and columns that cannot be used."""
     table = make_table().assign(number=range(600), empty=np.nan)
     table.loc[:9, "sold"] = None
     assert run_on(tmp_path, table, "--target", "sold") == 0
     text = capsys.readouterr().out
     assert "10 rows left out: no target in sold" in text
     assert "column number left out: it only numbers the rows" in text
-    assert "column empty left out: no value to learn from" in text
+    assert "column empty left out: no value to train on" in text
     assert "column day left out: 590 different texts" in text
 
 
 def test_separators(tmp_path, capsys):
-    """Semicolons separate as commas do."""
+    """Semicolons are recognised as separators."""
     path = tmp_path / "table.csv"
     make_table().to_csv(path, sep=";", index=False)
     assert main(["demo", "--data", str(path), "--target", "sold"]) == 0
@@ -144,7 +146,7 @@ def test_separators(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["elec2", "adult", "california_housing"])
 def test_real_table(name, tmp_path, capsys):
-    """Real tables can be walked through."""
+    """The demo works on real tables."""
     X, y, _ = load_real(name)
     path = tmp_path / "table.parquet"
     X.assign(target=y).head(2000).to_parquet(path)
@@ -164,7 +166,7 @@ BAD = {
 
 @pytest.mark.parametrize("message", BAD)
 def test_bad_arguments(message, tmp_path, capsys):
-    """What does not fit the table is said in one line, with exit code 2."""
+    """Arguments that do not fit the table give one line and exit code 2."""
     assert run_on(tmp_path, make_table(), *BAD[message]) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -181,14 +183,14 @@ def test_bad_arguments(message, tmp_path, capsys):
     ],
 )
 def test_bad_table(change, message, tmp_path, capsys):
-    """A table that nothing can be learnt from is refused."""
+    """A table that cannot be used for training is refused."""
     assert run_on(tmp_path, change(make_table()), "--target", "sold") == 2
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["absent.csv", "empty.csv", "text.parquet"])
 def test_unreadable_file(name, tmp_path, capsys):
-    """A file that cannot be read is named."""
+    """The error names a file that cannot be read."""
     for each in ("empty.csv", "text.parquet"):
         (tmp_path / each).touch()
     assert main(["demo", "--data", str(tmp_path / name), "--target", "y"]) == 2
@@ -203,10 +205,10 @@ def test_target_without_file(capsys):
 
 @pytest.mark.parametrize("months", ["0", "41", "x"])
 def test_bad_months(months, capsys):
-    """The world has 40 months."""
+    """There are 40 months."""
     with pytest.raises(SystemExit, match="2"):
         main(["demo", "--months", months])
-    assert "expected a whole number from 1 to 40" in capsys.readouterr().err
+    assert "expected an integer from 1 to 40" in capsys.readouterr().err
 
 
 def test_version(capsys):

@@ -1,8 +1,9 @@
-"""Several detectors judge a batch at one level, and what they say adds up."""
+"""Several detectors share one level, and their results are combined."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -14,82 +15,86 @@ from resilient_estimator.detectors import (
     FlagDrift,
 )
 from resilient_estimator.detectors._auto import make_detector
-from resilient_estimator.detectors._multiple_testing import Findings, Rules, judge
+from resilient_estimator.detectors._multiple_testing import (
+    DecisionRule,
+    FamilyResult,
+    decide,
+)
 from resilient_estimator.drift import Drift
 
-RULES = Rules(alpha=0.05, min_severity=0.04, max_severity=0.2)
+RULE = DecisionRule(alpha=0.05, min_severity=0.04, max_severity=0.2)
 
 
 def normal(n, n_features=3, seed=0):
     return np.random.default_rng(seed).normal(size=(n, n_features))
 
 
-def findings(pvalues, part="features", severity=0.1, **options):
+def family(pvalues, part="features", severity=0.1, **options):
     n = len(pvalues)
-    return Findings(
+    return FamilyResult(
         part=part,
         features=tuple(f"{part} {i}" for i in range(n)),
         statistics=np.zeros(n),
         pvalues=np.array(pvalues, dtype=float),
         severities=np.full(n, severity),
-        uppers=np.full(n, severity + 0.05),
+        upper_severities=np.full(n, severity + 0.05),
         surged=np.zeros(n, dtype=bool),
-        fixed=("",) * n,
+        fixed_verdicts=("",) * n,
         describe=lambda i: f"change {i}",
         **options,
     )
 
 
-def judged(*families, weights=None):
+def decided(*families, weights=None):
     weights = weights or [1.0] * len(families)
-    return judge(families, weights, RULES, 1000, 500)
+    return decide(families, weights, RULE, 1000, 500)
 
 
 # How p-values become verdicts
 
 
-def test_bonferroni_between_families():
-    drift = judged(findings([0.02]), findings([0.5], "outputs"))
+def test_families_are_combined_by_bonferroni():
+    drift = decided(family([0.02]), family([0.5], "outputs"))
     assert drift.pvalue == pytest.approx(0.04)
     assert drift.verdicts == ("drifted", "stable")
 
 
-def test_weights_share_alpha():
-    drift = judged(findings([0.02]), findings([0.5], "outputs"), weights=[3, 1])
+def test_weights_divide_alpha():
+    drift = decided(family([0.02]), family([0.5], "outputs"), weights=[3, 1])
     assert drift.pvalue == pytest.approx(0.02 * 4 / 3)
 
 
-def test_a_family_that_could_not_be_tested_takes_no_share():
-    empty = findings([np.nan], "outputs")
-    assert judged(findings([0.02]), empty).pvalue == pytest.approx(0.02)
+def test_an_untested_family_gets_no_share():
+    empty = family([np.nan], "outputs")
+    assert decided(family([0.02]), empty).pvalue == pytest.approx(0.02)
 
 
 def test_no_column_drifts_in_a_batch_that_does_not():
-    """Holm alone would name the first column; the columns together say no."""
-    drift = judged(findings([0.024, 0.95, 0.95, 0.95]), findings([0.9], "outputs"))
+    """Holm alone would name the first column; the batch is not significant."""
+    drift = decided(family([0.024, 0.95, 0.95, 0.95]), family([0.9], "outputs"))
     assert not drift.detected
     assert drift.pvalues.min() == drift.pvalue > 0.05
 
 
-def test_a_batch_may_drift_where_no_column_can_be_named():
-    drift = judged(findings([0.02] * 10))
+def test_a_batch_may_drift_though_no_column_can_be_named():
+    drift = decided(family([0.02] * 10))
     assert drift.pvalue < 0.05
     assert not drift.drifted.any()
     assert drift.detected
     assert drift.verdict == "drifted"
 
 
-def test_what_is_real_but_small_is_immaterial_only_if_it_is_surely_small():
-    small = findings([1e-9], severity=0.01)
-    assert judged(small).verdicts == ("real but immaterial",)
-    small.uppers[:] = 0.5
-    assert judged(small).verdicts == ("too few rows to say",)
+def test_a_significant_difference_is_immaterial_only_if_its_upper_bound_is_small():
+    small = family([1e-9], severity=0.01)
+    assert decided(small).verdicts == ("real but immaterial",)
+    small.upper_severities[:] = 0.5
+    assert decided(small).verdicts == ("too few rows to say",)
 
 
 # The union
 
 
-def test_the_default_is_what_auto_means():
+def test_auto_is_the_default_union():
     union = make_detector("auto")
     assert isinstance(union, DetectorUnion)
     fitted = union.fit(normal(500))
@@ -116,7 +121,7 @@ def test_parameters_are_nested():
     assert clone(union).get_params()["featuredrift__test"] == "auto"
 
 
-def test_counts_and_rows_are_judged_alike():
+def test_a_profile_gives_the_same_result_as_its_rows():
     detector = DetectorUnion().fit(normal(800))
     batch = normal(300, seed=1) + np.array([0, 0.2, 0])
     profile = detector.reference_.layout.profile(batch)
@@ -126,7 +131,7 @@ def test_counts_and_rows_are_judged_alike():
 
 
 class HalfMissing(BaseEstimator):
-    """A third party's detector, which sees the rows."""
+    """A third-party detector that needs the rows."""
 
     def fit(self, X, y=None):
         self.n_ = len(X)
@@ -148,20 +153,20 @@ class HalfMissing(BaseEstimator):
         )
 
 
-def test_detectors_of_third_parties_see_the_rows():
+def test_third_party_detectors_are_given_the_rows():
     detector = DetectorUnion([FeatureDrift(), HalfMissing()]).fit(normal(500))
     drift = detector.compare(np.full((200, 3), np.nan))
     assert drift.changes[-1] == "mostly missing"
     assert not detector.compare(normal(200, seed=2)).detected
 
 
-def test_what_one_family_finds_is_not_made_material_by_another():
-    """The columns differ by a hair; that some output might be far off is no proof."""
-    hair = findings([1e-6], severity=0.01)
-    assert not judged(hair, findings([0.6], "outputs", severity=0.5)).detected
+def test_materiality_is_not_shared_between_families():
+    """The columns differ significantly but slightly, an output the other way round."""
+    hair = family([1e-6], severity=0.01)
+    assert not decided(hair, family([0.6], "outputs", severity=0.5)).detected
 
 
-def test_counts_are_not_enough_for_detectors_that_see_rows():
+def test_a_profile_is_not_enough_for_detectors_that_need_rows():
     detector = DetectorUnion([FeatureDrift(), HalfMissing()]).fit(normal(500))
     profile = detector.reference_.layout.profile(normal(100))
     with pytest.raises(TypeError, match="HalfMissing does not work from counts"):
@@ -181,13 +186,13 @@ def test_counts_are_not_enough_for_detectors_that_see_rows():
         ({"detectors": [FeatureDrift()], "weights": [-1]}, "one positive number"),
     ],
 )
-def test_bad_parameters_are_told(options, message):
+def test_bad_parameters_raise(options, message):
     with pytest.raises((TypeError, ValueError), match=message):
         DetectorUnion(**options).fit(normal(50))
 
 
 @pytest.mark.parametrize("kind", [OutputDrift, DependenceDrift, FlagDrift])
-def test_bad_limits_are_told(kind):
+def test_bad_severities_raise(kind):
     with pytest.raises(ValueError, match=r"'max_severity' parameter .* Got 2 instead"):
         kind(max_severity=2).fit({} if kind is FlagDrift else normal(50))
 
@@ -210,28 +215,45 @@ def flags(n_flagged, n_samples):
         ((2, 20), (0, 1000), False),
     ],
 )
-def test_flags_drift_when_far_more_rows_carry_one(now, before, drifted):
+def test_flags_drift_if_far_more_rows_are_flagged(now, before, drifted):
     found = FlagDrift().fit(flags(*before)).compare(flags(*now))
     assert found.detected == drifted
 
 
-def test_flags_of_fresh_rows_are_no_drift_by_themselves():
-    """A guard flags none of the rows it knows and a few others: no p-value for that."""
+def test_a_few_flags_of_new_rows_are_not_drift():
+    """A guard that flags no training row still flags a few new ones."""
     drift = FlagDrift().fit(flags(0, 5000)).compare(flags(60, 5000))
     assert drift.pvalue > 0.9
 
 
-def test_the_change_of_flags_is_told():
+def test_flags_are_compared_with_a_rise_by_min_severity():
+    """By hand: binomial tail, debiased rise and its upper bound."""
+    detector = FlagDrift(min_severity=0.05, alpha=0.1).fit(flags(20, 1000))
+    profile = detector.reference_.layout.profile(None, flags=flags(30, 200))
+    (found,) = detector.find(profile)
+    expected = stats.binom.sf(29, 200, 20.5 / 1001 + 0.05)
+    assert found.pvalues == pytest.approx([expected])
+    scale = 1000 * 200 / 1200
+    share = 50 / 1200
+    chance = stats.norm.isf(1 / 4) * np.sqrt(share * (1 - share) / scale)
+    assert found.severities == pytest.approx([np.sqrt(0.13**2 - chance**2)])
+    upper = 0.13 + stats.kstwobign.isf(0.1) / np.sqrt(scale)
+    assert found.upper_severities == pytest.approx([upper])
+    none = detector.reference_.layout.profile(None, flags=flags(0, 200))
+    assert detector.find(none)[0].pvalues.tolist() == [1.0]
+
+
+def test_the_change_of_flags_is_described():
     drift = FlagDrift().fit(flags(0, 1000)).compare(flags(200, 1000))
-    assert drift.changes == ("20 % of rows, was 0 %",)
+    assert drift.changes == ("20 % of rows, up from 0 %",)
 
 
-def test_what_are_no_masks_is_told():
+def test_flags_that_are_not_masks_raise():
     with pytest.raises(TypeError, match="Flags must be a dict of masks"):
         FlagDrift().fit(normal(50))
 
 
-def test_a_time_order_is_yes_or_no():
+def test_time_ordered_is_a_bool():
     with pytest.raises(TypeError, match=r"'time_ordered' parameter .* must be a bool"):
         FeatureDrift(time_ordered="yes").fit(normal(50))
 
@@ -245,32 +267,32 @@ def labels(shares, n, seed=0):
     return pd.DataFrame({"label": rng.choice(names, n, p=shares)})
 
 
-def test_a_rare_label_that_grows_is_material_though_few_rows_have_it():
-    """From 1 to 4 % of the rows: three in a hundred are unlike training."""
+def test_a_rare_label_that_surges_is_material():
+    """From 1 to 4 % of the rows: the severity is only .03."""
     shares, grown = [0.59, 0.4, 0.01], [0.57, 0.39, 0.04]
     drift = FeatureDrift().fit(labels(shares, 10_000)).compare(labels(grown, 5000, 1))
     assert drift.severity < 0.04
     assert drift.verdict == "drifted"
     assert drift.surged.tolist() == [True]
-    assert drift.changes == ("'label 2' 3.8 %, was 1.1 %",)
+    assert drift.changes == ("'label 2' rose from 1.1 % to 3.8 %",)
 
 
-def test_missing_values_that_appear_are_material_though_few():
+def test_missing_values_that_surge_are_material():
     batch = normal(3000, 1, seed=1)
     batch[:90] = np.nan
     drift = FeatureDrift().fit(normal(5000, 1)).compare(batch)
     assert drift.verdict == "drifted"
-    assert drift.changes == ("missing 3.0 %, was 0 %",)
+    assert drift.changes == ("missing values rose from 0 % to 3.0 %",)
 
 
-def test_half_as_much_again_is_no_surge():
+def test_a_rise_by_half_is_not_a_surge():
     shares, grown = [0.5, 0.46, 0.04], [0.49, 0.45, 0.06]
     drift = FeatureDrift().fit(labels(shares, 50_000)).compare(labels(grown, 9000, 1))
     assert drift.pvalue < 0.05
     assert drift.verdict == "real but immaterial"
 
 
-def test_one_row_in_a_hundred_is_no_surge():
+def test_one_row_in_a_hundred_is_not_a_surge():
     batch = normal(9000, 1, seed=1)
     batch[:90] = np.nan
     drift = FeatureDrift().fit(normal(50_000, 1)).compare(batch)
@@ -278,11 +300,10 @@ def test_one_row_in_a_hundred_is_no_surge():
     assert drift.verdict == "real but immaterial"
 
 
-def test_a_surge_reads_as_one():
+def test_a_surge_is_a_reason_of_the_assessment():
     X = normal(2000)
     model = ResilientEstimator(LogisticRegression(), detector=FeatureDrift())
     model.fit(X, X[:, 0] > 0)
     batch = normal(2000, seed=1)
     batch[:60, 1] = np.nan
-    told = "x1 has one value far more often: missing 3.0 %, was 0 %"
-    assert told in model.assess(batch).reasons
+    assert "x1: missing values rose from 0 % to 3.0 %" in model.assess(batch).reasons

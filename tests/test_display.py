@@ -1,4 +1,4 @@
-"""Pictures show what the assessment says."""
+"""A plot shows the same severities as the assessment."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ model = ResilientEstimator(DummyClassifier()).fit(X, X[:, 0] > 0)
 
 
 def test_bars_are_the_severities_worst_first():
-    """One bar per column, output and relation, in the order of the table; no flags."""
+    """Columns, outputs and relations have a bar, in the order of the table."""
     assessment = model.assess(X + np.array([0, 1, 0]))
     display = assessment.plot()
     widths = [bar.get_width() for bar in display.ax_.patches]
@@ -29,22 +29,22 @@ def test_bars_are_the_severities_worst_first():
     mpl.pyplot.close(display.figure_)
 
 
-def test_it_draws_where_it_is_told():
-    """A given axes is used."""
+def test_given_axes_are_drawn_on():
+    """With `ax` no new figure is made."""
     figure, axes = mpl.pyplot.subplots()
     assert model.assess(X).plot(ax=axes).figure_ is figure
     mpl.pyplot.close(figure)
 
 
-def test_without_a_detector_there_is_nothing_to_draw():
-    """The error says so."""
+def test_without_a_detector_there_is_no_drift_to_draw():
+    """The error explains why."""
     blind = ResilientEstimator(DummyClassifier(), detector=None).fit(X, X[:, 0] > 0)
     with pytest.raises(ValueError, match="no drift to draw"):
         blind.assess(X).plot()
 
 
-def test_extras_are_not_imported_and_named_where_they_are_missing():
-    """In a new process: scikit-learn's imports are enough, the error names the rest."""
+def test_optional_dependencies_are_imported_late_and_named_if_missing():
+    """Importing the package imports none; the error names the extra to install."""
     code = """
 import sys, sklearn.pipeline, sklearn.metrics, sklearn.dummy
 before = set(sys.modules)

@@ -21,7 +21,7 @@ SHOWN = {
     "churn_classifier.py": ["fallback", "calls drifted", "cost after recalibration"],
     "pipeline_in_grid_search.py": ["guard__margin =", "alpha of its detector: 0.01"],
     "elec2_decay.py": ["* decayed", "outputs drifted", "labels: surely worse"],
-    "new_version_gate.py": ["NOT passed", "at stake", "Churn: passed"],
+    "new_version_gate.py": ["gate: FAILED", "contested", "gate: passed"],
     "pickled_deployment.py": ["by the fallback: [0 1]", "the day", "3 of 6 columns"],
 }
 

@@ -1,7 +1,7 @@
 """On clean data drift is reported with probability alpha at most (law 7).
 
-The number of alarms in independent draws is binomial; each bound is what a chance of
-.05 exceeds in one of a thousand runs of the test.
+The number of alarms in independent draws is binomial; with a probability of .05 it
+exceeds the bound in one of a thousand runs of the test.
 """
 
 import numpy as np
@@ -67,21 +67,21 @@ def alarms(m, n, reps, detectors, world=ten_columns):
 
 @pytest.mark.parametrize(("m", "n"), SIZES)
 def test_ten_clean_columns_raise_few_false_alarms(m, n):
-    """More detectors do not mean more of them: the union judges relations too."""
+    """More detectors do not mean more: the union compares relationships too."""
     for counts in alarms(m, n, 60, [FeatureDrift(), DetectorUnion()]):
         reported, significant = counts
         assert reported <= significant <= most(60)
 
 
 @pytest.mark.parametrize("rho", [0.3, 0.5, 0.9])
-def test_alarms_stay_rare_where_columns_go_together(rho):
-    """Cauchy's combination alone would exceed alpha by two fifths here."""
+def test_alarms_stay_rare_if_columns_are_correlated(rho):
+    """The Cauchy combination alone would exceed alpha by two fifths here."""
 
-    def together(rng, n):
+    def equicorrelated(rng, n):
         common = rng.normal(size=(n, 1))
         return np.sqrt(rho) * common + np.sqrt(1 - rho) * rng.normal(size=(n, 50))
 
-    ((_, significant),) = alarms(500, 200, 120, [FeatureDrift()], together)
+    ((_, significant),) = alarms(500, 200, 120, [FeatureDrift()], equicorrelated)
     assert significant <= most(120)
 
 
@@ -100,8 +100,8 @@ def test_rare_binaries_raise_few_false_alarms(share):
     assert reported <= significant <= most(100)
 
 
-def test_alarms_are_as_frequent_as_allowed_where_columns_are_independent():
-    """A detector that never spoke would pass every other test of this file."""
+def test_alarms_are_as_frequent_as_alpha_if_columns_are_independent():
+    """A detector that never reports drift would pass every other test of this file."""
 
     def numbers(rng, n):
         return rng.normal(size=(n, 10))
@@ -118,7 +118,7 @@ def test_the_other_tests_raise_few_false_alarms_too():
 
 
 def test_assess_of_clean_batches_reports_drift_rarely():
-    """Law 7 where the user meets it: ten columns, a fitted model, a new batch."""
+    """Law 7 from the user's point of view: ten columns, a fitted model, a new batch."""
     count = 0
     for seed in range(60):
         X = np.random.default_rng(seed).normal(size=(700, 10))

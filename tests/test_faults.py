@@ -1,4 +1,4 @@
-"""Every row of docs/faults.md is a test here, and every test here is such a row."""
+"""Each row of docs/faults.md is a test here, and each test here has a row there."""
 
 import re
 import time
@@ -51,35 +51,35 @@ BY_NAME = make_pipeline(
 
 @lru_cache
 def numbers_model(fallback=None):
-    """Return a model of three columns without names, which cannot take a NaN."""
+    """Return a model of three unnamed columns that does not support NaN."""
     return ResilientEstimator(LogisticRegression(), fallback=fallback).fit(ROWS, TARGET)
 
 
 @lru_cache
 def frame_model(fallback=None):
-    """Return a model of named columns, one of labels, one that is not used."""
+    """Return a model of named columns; one has labels, another one is not used."""
     return ResilientEstimator(BY_NAME, fallback=fallback).fit(FRAME, TARGET)
 
 
 def boosted(X, fallback=None):
-    """Return a model that takes a NaN, fitted on `X`."""
+    """Return a model that supports NaN, fitted to `X`."""
     estimator = HistGradientBoostingClassifier(max_iter=3)
     return ResilientEstimator(estimator, fallback=fallback).fit(X, TARGET)
 
 
 def rows_flagged(model, X):
-    """Return the positions of flagged rows by reason, without asking for answers."""
+    """Return the positions of flagged rows by reason, without predicting."""
     masks = model.guard_.inspect(X)
-    return {why: np.flatnonzero(m).tolist() for why, m in masks.items() if m.any()}
+    return {r: np.flatnonzero(m).tolist() for r, m in masks.items() if m.any()}
 
 
 def answered_by_fallback(model, X):
-    """Return the rows that the fallback answered; the others' answers are checked."""
-    answers, flags = model.predict(X, return_flags=True)
-    mine = np.flatnonzero(~flags.fallback)
-    if len(mine):
-        own = X.iloc[mine] if hasattr(X, "iloc") else np.asarray(X)[mine]
-        np.testing.assert_array_equal(answers[mine], model.estimator_.predict(own))
+    """Return the rows answered by the fallback; check predictions for the others."""
+    predictions, flags = model.predict(X, return_flags=True)
+    kept = np.flatnonzero(~flags.fallback)
+    if len(kept):
+        rows = X.iloc[kept] if hasattr(X, "iloc") else np.asarray(X)[kept]
+        np.testing.assert_array_equal(predictions[kept], model.estimator_.predict(rows))
     return np.flatnonzero(flags.fallback).tolist()
 
 
@@ -90,14 +90,14 @@ def verdicts(model, X):
 
 
 def with_cell(cell, n_samples=60):
-    """Return rows of objects, the first of them with a bad cell."""
+    """Return rows of objects, of which the first one has a bad cell."""
     X = ROWS[:n_samples].astype(object)
     X[0, 1] = cell
     return X
 
 
 def is_bad_cell(cell, reason, error):
-    """Check the law of one bad cell: its row is flagged, no other row and column is."""
+    """Check that only the row of a bad cell is flagged, and that no column drifts."""
     X, model = with_cell(cell), numbers_model("prior")
     with pytest.raises(error):
         numbers_model().predict(X)
@@ -107,7 +107,7 @@ def is_bad_cell(cell, reason, error):
 
 
 def test_the_table_and_the_tests_are_one():
-    """Each row of docs/faults.md names a test of this file, each test has a row."""
+    """Each row of docs/faults.md names a test of this file, and each test has a row."""
     rows = [line for line in FAULTS.read_text().splitlines() if line.startswith("| `")]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     documented = [row[0].strip("`") for row in cells]
@@ -121,7 +121,7 @@ THIS = test_the_table_and_the_tests_are_one.__name__
 
 @pytest.mark.parametrize("shift", [0, 1000])
 def test_wrong_number_of_columns(shift):
-    """An array of another width gets the estimator's error, however odd its values."""
+    """An array of the wrong width raises the estimator's error, whatever its values."""
     for X in (ROWS[:, :2] + shift, np.c_[ROWS, ROWS] + shift):
         for fallback in (None, "prior"):
             with pytest.raises(ValueError, match=r"X has \d features, but Logistic"):
@@ -131,7 +131,7 @@ def test_wrong_number_of_columns(shift):
 
 
 def test_missing_column():
-    """A column that a frame lacks is the estimator's error, and absent to assess."""
+    """Without a column, `predict` raises the estimator's error, and it is absent."""
     X = FRAME.drop(columns="a")
     for fallback in (None, "prior"):
         with pytest.raises(ValueError, match=r"columns are missing: \{'a'\}"):
@@ -142,21 +142,21 @@ def test_missing_column():
 
 
 def test_missing_column_that_is_not_used():
-    """The pipeline does not pick column c, so it answers without it."""
+    """The pipeline does not select column c, so it predicts without it."""
     X, model = FRAME.drop(columns="c"), frame_model("prior")
     np.testing.assert_array_equal(model.predict(X), model.predict(FRAME))
     assert verdicts(model, X)["c"] == "absent"
 
 
 def test_extra_column():
-    """A pipeline that picks by name, the guard and assess pass over a new column."""
+    """Pipelines that select by name, guards and `assess` ignore a new column."""
     X, model = FRAME.assign(new=np.inf), frame_model("prior")
     np.testing.assert_array_equal(model.predict(X), model.predict(FRAME))
     assert set(verdicts(model, X).values()) == {"stable"}
 
 
 def test_reordered_columns():
-    """Order plays no part where columns are picked by name; else it is an error."""
+    """Order does not matter if columns are selected by name; else it is an error."""
     X, model = FRAME[["colour", "c", "b", "a"]], frame_model("prior")
     np.testing.assert_array_equal(model.predict(X), model.predict(FRAME))
     assert set(verdicts(model, X).values()) == {"stable"}
@@ -166,7 +166,7 @@ def test_reordered_columns():
 
 
 def test_duplicate_columns():
-    """Two columns of one name are an error; neither is judged for the other."""
+    """Two columns of the same name are an error; neither is taken for the other."""
     X = FRAME[["a", "a", "b", "c", "colour"]]
     for fallback in (None, "prior"):
         with pytest.raises(ValueError, match=r"features|[Dd]uplicate|unique"):
@@ -176,12 +176,12 @@ def test_duplicate_columns():
 
 
 def test_text_in_a_column_of_numbers():
-    """A text is unreadable; the other rows and columns are judged as before."""
+    """Text is unreadable; the other rows and columns are not affected."""
     is_bad_cell("abc", "unreadable", ValueError)
 
 
 def test_numeric_strings():
-    """Strings of digits in a column of objects are numbers, as for scikit-learn."""
+    """Strings of digits in a column of objects are numbers, as in scikit-learn."""
     X, model = ROWS.astype(str).astype(object), numbers_model("prior")
     np.testing.assert_array_equal(model.predict(X), model.predict(ROWS))
     assert rows_flagged(model, X) == {}
@@ -189,7 +189,7 @@ def test_numeric_strings():
 
 
 def test_decimal():
-    """Decimals are numbers, and a Decimal that is not a number is missing."""
+    """Decimals are numbers, and Decimal("NaN") is missing."""
     X, model = np.vectorize(Decimal, otypes=[object])(ROWS), numbers_model("prior")
     np.testing.assert_array_equal(model.predict(X), model.predict(ROWS))
     assert model.profile(X) == model.profile(ROWS)
@@ -208,7 +208,7 @@ def test_container_in_a_cell(cell):
 
 
 def test_list_among_labels():
-    """A list in a column of labels is an unseen label; the others stay theirs."""
+    """A list in a column of labels is an unseen label; other labels are unaffected."""
     X, model = FRAME[:60].astype({"colour": object}), frame_model("prior")
     X.at[0, "colour"] = ["red"]  # noqa: PD008  .loc would take the list for rows
     with pytest.raises(TypeError, match="unhashable type: 'list'"):
@@ -224,12 +224,12 @@ def test_mixed_columns_of_objects():
     guard = GuardUnion([RangeGuard(), CategoryGuard()]).fit(X)
     bad = X[:3].copy()
     bad[0, 0], bad[1, 3] = "abc", "purple"
-    found = {why: m.tolist() for why, m in guard.inspect(bad).items() if m.any()}
+    found = {r: mask.tolist() for r, mask in guard.inspect(bad).items() if mask.any()}
     assert found == {"unreadable": [True, False, False], "unseen": [False, True, False]}
 
 
 def test_masked_array():
-    """A masked cell is missing, though scikit-learn itself reads what is under it."""
+    """A masked cell is missing, although scikit-learn reads the value below it."""
     X = np.ma.array(ROWS[:60], mask=np.zeros((60, 3)))
     X[0, 1] = np.ma.masked
     model = numbers_model("prior")
@@ -241,7 +241,7 @@ def test_masked_array():
 
 @pytest.mark.parametrize("X", [ROWS[0], ROWS[None], 5, None, [], [[1, 2, 3], [1]]])
 def test_not_a_table(X):
-    """One row, three dimensions, a scalar, ragged lists: the estimator's own error."""
+    """One row, three dimensions, a scalar or ragged lists raise the usual error."""
     for fallback in (None, "prior"):
         with pytest.raises(ValueError, match=r"Expected 2D|dim 3|inhomogeneous"):
             numbers_model(fallback).predict(X)
@@ -250,7 +250,7 @@ def test_not_a_table(X):
 
 
 def test_no_rows():
-    """No rows are the estimator's error, and too few to say anything for assess."""
+    """Without rows `predict` raises the usual error, and `assess` has too few rows."""
     for fallback in (None, "prior"):
         with pytest.raises(ValueError, match="Found array with 0 sample"):
             numbers_model(fallback).predict(ROWS[:0])
@@ -260,7 +260,7 @@ def test_no_rows():
 
 
 def test_one_row():
-    """One row is answered and flagged as in company, and too few to compare."""
+    """A single row is answered and flagged as in a batch, and too few to compare."""
     model, far = numbers_model("prior"), [[1e6, 0, 0]]
     assert model.predict(ROWS[:1]) == model.predict(ROWS)[0]
     assert rows_flagged(model, far) == {"out_of_range": [0]}
@@ -268,7 +268,7 @@ def test_one_row():
 
 
 def test_ten_thousand_columns():
-    """Width costs time in proportion: seconds, not minutes."""
+    """The time is proportional to the width: seconds, not minutes."""
     X = np.random.default_rng(0).normal(size=(200, 10_000))
     y = np.arange(200) % 2
     start = time.perf_counter()
@@ -280,7 +280,7 @@ def test_ten_thousand_columns():
 
 
 def test_nothing_but_nan():
-    """A batch of NaN is flagged as a whole, and missing in every column."""
+    """In a batch of NaN all rows are flagged, and all columns are missing."""
     X = np.full((60, 3), np.nan)
     with pytest.raises(ValueError, match="Input X contains NaN"):
         numbers_model().predict(X)
@@ -288,11 +288,11 @@ def test_nothing_but_nan():
     assessment = numbers_model().assess(X)
     assert assessment
     changes = [assessment.drift.changes[i] for i in assessment.drift.of("features")]
-    assert changes == ["missing 100 %, was 0 %"] * 3
+    assert changes == ["missing values rose from 0 % to 100 %"] * 3
 
 
 def test_column_of_nan_in_training():
-    """An empty column stays allowed to be empty; values in it are told as drift."""
+    """A column that was empty in training may be empty; values in it are drift."""
     X = np.c_[ROWS[:, 0], np.full(N, np.nan)]
     imputed = make_pipeline(
         SimpleImputer(keep_empty_features=True), LogisticRegression()
@@ -305,7 +305,7 @@ def test_column_of_nan_in_training():
 
 
 def test_nan_where_training_had_some():
-    """A column that had missing values may have them again."""
+    """A column that had missing values in training may have them again."""
     X = ROWS.copy()
     X[::10, 1] = np.nan
     model = boosted(X, "prior")
@@ -315,12 +315,12 @@ def test_nan_where_training_had_some():
 
 @pytest.mark.parametrize("cell", [np.inf, -np.inf])
 def test_infinity(cell):
-    """Infinity is out of every range."""
+    """Infinity is out of range for every column."""
     is_bad_cell(cell, "out_of_range", ValueError)
 
 
 def test_huge_numbers():
-    """1e308 is far away where training was small, and usual where it was not."""
+    """1e308 is out of range unless training had such numbers."""
     X = ROWS[:60].copy()
     X[0, 1] = 1e308
     assert rows_flagged(numbers_model(), X) == {"out_of_range": [0]}
@@ -350,7 +350,7 @@ def test_boolean_columns():
 
 
 def test_date_columns():
-    """A date that the pipeline drops is neither flagged nor compared but if missing."""
+    """Dates are neither flagged nor compared, except for missing ones."""
     X = FRAME.assign(when=pd.date_range("2026-01-01", periods=N, freq="h"))
     model = clone(frame_model("prior")).fit(X, TARGET)
     later = X.assign(when=X["when"] + pd.Timedelta("900D"))
@@ -362,7 +362,7 @@ def test_date_columns():
 
 @pytest.mark.parametrize("dtype", ["Float64", "double[pyarrow]"])
 def test_nullable_columns(dtype):
-    """pandas.NA is missing, and the rest is as in an array of floats."""
+    """pandas.NA is missing; other cells are read as in an array of floats."""
     X, model = pd.DataFrame(ROWS[:60]).astype(dtype), numbers_model("prior")
     X.iloc[0, 1] = pd.NA
     plain = ROWS[:60].copy()
@@ -383,7 +383,7 @@ def test_nullable_columns(dtype):
     ],
 )
 def test_polars_labels(labels):
-    """Categoricals and enums are labels; answers and counts are those of pandas."""
+    """Categoricals and enums are labels, with the same results as for pandas."""
     X, model = pl.from_pandas(FRAME).with_columns(labels), frame_model("prior")
     np.testing.assert_array_equal(model.predict(X), model.predict(FRAME))
     assert rows_flagged(model, X) == {}
@@ -392,7 +392,7 @@ def test_polars_labels(labels):
 
 @pytest.mark.parametrize("dtype", ["category", "str", object])
 def test_unseen_labels(dtype):
-    """A label that training lacked is flagged, whatever dtype it comes in."""
+    """A label that was not in training is flagged, whatever its dtype."""
     X = FRAME[:60].copy()
     X.loc[0, "colour"] = "purple"
     X["colour"] = X["colour"].astype(dtype)
@@ -415,7 +415,7 @@ def test_unseen_labels(dtype):
     ],
 )
 def test_sparse_matrices(make):
-    """Sparse matrices give the answers, the flags and the counts of their arrays."""
+    """Sparse matrices give the predictions, flags and counts of dense arrays."""
     X, model = ROWS * (ROWS > 0), numbers_model("prior")
     X[0, 1], X[1, 2] = np.nan, 1e9
     np.testing.assert_array_equal(model.predict(make(X)), model.predict(X))
@@ -424,7 +424,7 @@ def test_sparse_matrices(make):
 
 
 def test_sparse_matrices_are_never_densified(monkeypatch):
-    """50,000 x 10,000 would be 4 GB: no more than one column is ever made dense."""
+    """50,000 x 10,000 numbers would take 4 GB, so the matrix is never made dense."""
     X = sparse.random(50_000, 10_000, density=1e-5, format="csr", rng=0)
 
     def refuse(matrix, *_, **__):
@@ -441,7 +441,7 @@ def test_sparse_matrices_are_never_densified(monkeypatch):
 
 
 def test_read_only_memory_map(tmp_path):
-    """Rows on disk that cannot be written to are read like others."""
+    """Rows on disk that are read-only are treated like any others."""
     np.save(tmp_path / "rows.npy", ROWS)
     X, model = np.load(tmp_path / "rows.npy", mmap_mode="r"), numbers_model("prior")
     np.testing.assert_array_equal(model.predict(X), model.predict(ROWS))
@@ -450,52 +450,54 @@ def test_read_only_memory_map(tmp_path):
 
 
 def test_many_threads():
-    """32 threads that ask one model at once get the answers of one."""
+    """32 threads that share one model get the same predictions as a single one."""
     model, X = frame_model("prior"), FRAME.copy()
     X.loc[::7, "a"] = np.nan
     expected, flags = model.predict(X, return_flags=True)
     with ThreadPoolExecutor(32) as threads:
         tasks = [threads.submit(model.predict, X, return_flags=True) for _ in range(64)]
         for task in tasks:
-            answers, masks = task.result()
-            np.testing.assert_array_equal(answers, expected)
+            predictions, masks = task.result()
+            np.testing.assert_array_equal(predictions, expected)
             np.testing.assert_array_equal(masks.fallback, flags.fallback)
 
 
 class Broken(ClassifierMixin, BaseEstimator):
-    """A classifier that fits and then fails."""
+    """A classifier that can be fitted but fails to predict."""
 
     def fit(self, X, y):
         self.classes_ = np.unique(y)
         return self
 
     def predict(self, X):
-        raise ZeroDivisionError(f"asked about {len(X)} rows")
+        raise ZeroDivisionError(f"cannot predict {len(X)} rows")
 
 
 def test_estimator_that_raises():
-    """The estimator's error comes through as it is: no fallback hides it."""
+    """The estimator's error is raised unchanged: no fallback hides it."""
     for fallback in (None, "prior"):
         model = ResilientEstimator(Broken(), fallback=fallback)
         with pytest.warns(NoReferenceWarning, match=r"Broken raised ZeroDivisionError"):
             model.fit(ROWS, TARGET)
-        with pytest.raises(ZeroDivisionError, match=f"asked about {N} rows"):
+        with pytest.raises(ZeroDivisionError, match=f"cannot predict {N} rows"):
             model.predict(ROWS)
         assert not model.assess(ROWS)
 
 
 def test_fallback_that_raises():
-    """The error names the rows without an answer, and holds the other answers."""
+    """The error names the rows without an answer, and has the other predictions."""
     model = ResilientEstimator(LogisticRegression(), fallback=Broken())
     model.fit(ROWS, TARGET)
     X = ROWS[:4].copy()
     X[2, 0] = np.nan
-    with pytest.raises(FallbackError, match=r"Broken failed .*1 of 4: 2.*asked") as got:
+    with pytest.raises(
+        FallbackError, match=r"Broken failed .*1 of 4: 2.*cannot"
+    ) as got:
         model.predict(X)
     assert got.value.rows.tolist() == [2]
     assert got.value.answered_rows.tolist() == [0, 1, 3]
-    own = model.estimator_.predict(X[[0, 1, 3]])
-    np.testing.assert_array_equal(got.value.answers, own)
+    expected = model.estimator_.predict(X[[0, 1, 3]])
+    np.testing.assert_array_equal(got.value.answers, expected)
 
 
 def no_answer(X):
@@ -513,19 +515,19 @@ class BrokenFunction(ClassifierMixin, BaseEstimator):
 
 
 def test_fallback_without_methods_is_named_too():
-    """The error names the fallback however its `predict` came about."""
+    """The error names the fallback, however its `predict` is defined."""
     model = ResilientEstimator(LogisticRegression(), fallback=BrokenFunction())
     with pytest.raises(FallbackError, match=r"BrokenFunction failed .*no answer"):
         model.fit(ROWS, TARGET).predict(ROWS * np.nan)
 
 
 def too_short(X):
-    """Rule that forgets all rows but one."""
+    """Return a single label for any number of rows."""
     return np.zeros(1) if len(X) > 1 else np.zeros(0)
 
 
 def test_rule_of_another_length():
-    """A rule that does not answer each row raises; nothing is spread over the rows."""
+    """A rule must return one value per row; a single one is not broadcast."""
     model = ResilientEstimator(LogisticRegression(), fallback=RulePredictor(too_short))
     model.fit(ROWS, TARGET)
     X = np.full((3, 3), np.nan)
@@ -534,15 +536,15 @@ def test_rule_of_another_length():
 
 
 def test_text_documents():
-    """Documents are no table: they are answered, never flagged and never compared.
+    """Documents are not a table, so they are neither flagged nor compared.
 
-    What the model says about them is.
+    The model's outputs for them are compared.
     """
     X = ["good rows", "bad rows", "good", "bad"] * 10
     pipeline = make_pipeline(CountVectorizer(), LogisticRegression())
     model = ResilientEstimator(pipeline, fallback="prior").fit(X, [1, 0, 1, 0] * 10)
-    answers, flags = model.predict(["good", "unheard of"], return_flags=True)
-    assert answers[0] == 1
+    predictions, flags = model.predict(["good", "unheard of"], return_flags=True)
+    assert predictions[0] == 1
     assert not flags.fallback.any()
     drift = model.assess(X).drift
     assert len(drift.of("features")) == len(drift.of("relations")) == 0
@@ -551,7 +553,7 @@ def test_text_documents():
 
 
 def test_lists_of_lists():
-    """Lists give the answers, the flags and the counts of their array."""
+    """Lists give the predictions, flags and counts of the array they stand for."""
     X, model = ROWS.tolist(), numbers_model("prior")
     X[0][1], X[1][0] = None, 1e9
     plain = np.array(X, dtype=float)
@@ -561,7 +563,7 @@ def test_lists_of_lists():
 
 
 def test_lazy_frame():
-    """A polars LazyFrame has no rows yet; the errors say so."""
+    """The errors explain that a polars LazyFrame must be collected first."""
     X = pl.from_pandas(FRAME).lazy()
     for fallback in (None, "prior"):
         with pytest.raises((ValueError, TypeError), match=r"2D|DataFrame|subscript"):
@@ -582,7 +584,7 @@ def test_arrow_table():
 
 
 def test_complex_numbers():
-    """Complex numbers are unreadable, and no part of them is taken for the whole."""
+    """Complex numbers are unreadable; their real part is not used instead."""
     X = ROWS[:60] + 1j
     with pytest.raises(ValueError, match="Complex data not supported"):
         numbers_model().predict(X)
@@ -601,7 +603,7 @@ OUR_TAGS |= {"table", "thead", "tbody", "tr", "th", "td"}
     "name", ["<script>alert(1)</script>", "two\nlines", "x" * 10_000, "'\"&", ""]
 )
 def test_hostile_column_names(name):
-    """No name of a column becomes markup, or keeps its drift from being told."""
+    """A column name never becomes markup, and its drift is reported."""
     X = pd.DataFrame(ROWS[:, :2], columns=["a", name])
     model = clone(numbers_model("prior")).fit(X, TARGET)
     batch = X.assign(**{name: X[name] + 1})
@@ -612,7 +614,7 @@ def test_hostile_column_names(name):
 
 
 def test_identifiers():
-    """In a column where every value is distinct a new one is nothing to flag."""
+    """New values are not flagged in a column where all values are distinct."""
     X = FRAME.assign(key=[f"key {k}" for k in range(N)])
     model = clone(frame_model("prior")).fit(X, TARGET)
     new = X.assign(key=[f"new {k}" for k in range(N)])

@@ -1,4 +1,4 @@
-"""FeatureDrift says of each column whether it drifted, how much, and in what way."""
+"""FeatureDrift reports for each column whether it drifted, how much, and how."""
 
 import warnings
 
@@ -6,9 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import load_real, load_slide
+from scipy import stats
 
 from resilient_estimator import FeatureDrift
-from resilient_estimator.detectors._feature_drift import TESTS
+from resilient_estimator import statistics as st
+from resilient_estimator.detectors._numeric_cells import NumericCells
+from resilient_estimator.detectors._univariate import (
+    TESTS,
+    _positions,
+    _weighted_bonferroni,
+)
 from resilient_estimator.drift import severity_word
 from resilient_estimator.reference import Reference
 
@@ -35,7 +42,7 @@ def drift_of(reference, batch, test="auto", **options):
 # Verdicts
 
 
-def test_a_column_that_moved_has_drifted_and_the_other_is_stable():
+def test_only_the_column_that_moved_drifted():
     drift = drift_of(normal(2000, 2), normal(1000, 2, seed=1) + np.array([0, 0.5]))
     assert drift.verdicts == ("stable", "drifted")
     assert drift.drifted.tolist() == [False, True]
@@ -43,14 +50,14 @@ def test_a_column_that_moved_has_drifted_and_the_other_is_stable():
     assert drift.detected
 
 
-def test_a_real_difference_too_small_to_matter_is_immaterial():
+def test_a_significant_difference_too_small_to_matter_is_immaterial():
     drift = drift_of(normal(50_000, 10), normal(50_000, 10, seed=1) + 0.02)
     assert drift.pvalue < 0.05
     assert drift.verdict == "real but immaterial"
     assert not drift.detected
 
 
-def test_min_severity_decides_what_is_material():
+def test_min_severity_determines_what_is_material():
     shifted = normal(50_000, 10, seed=1) + 0.02
     drift = drift_of(normal(50_000, 10), shifted, min_severity=0.0)
     assert drift.verdict == "drifted"
@@ -65,18 +72,18 @@ def test_thirty_rows_are_enough_for_a_gross_change():
     assert drift_of(normal(5000), normal(30, seed=1) + 2).verdict == "drifted"
 
 
-def test_no_rows_at_all_are_too_few():
+def test_an_empty_batch_has_too_few_rows():
     drift = drift_of(normal(500, 2), np.empty((0, 2)))
     assert drift.verdicts == ("too few rows to say",) * 2
 
 
-def test_a_column_that_the_batch_lacks_is_absent_and_that_is_drift():
+def test_an_absent_column_is_drift():
     drift = drift_of(mixed(500), mixed(500, seed=1).drop(columns="amount"))
     assert drift.verdicts[1] == "absent"
     assert drift.drifted.tolist() == [False, True, False]
 
 
-def test_a_reference_without_rows_is_not_judged():
+def test_nothing_is_judged_without_reference_rows():
     drift = drift_of(np.empty((0, 2)), normal(500, 2))
     assert drift.verdicts == ("not judged",) * 2
     assert not drift.detected
@@ -97,9 +104,9 @@ def test_a_column_of_lists_is_not_judged(where):
     assert drift.verdict == "not judged"
 
 
-def test_one_new_label_among_rare_ones_is_drift():
+def test_one_frequent_new_label_among_rare_ones_is_drift():
     labels = pd.DataFrame({"id": [f"customer {i % 500}" for i in range(1000)]})
-    batch = pd.DataFrame({"id": ["somebody else"] * 200 + labels["id"].tolist()})
+    batch = pd.DataFrame({"id": ["new customer"] * 200 + labels["id"].tolist()})
     assert drift_of(labels, batch).verdict == "drifted"
 
 
@@ -119,7 +126,7 @@ def test_one_new_label_among_rare_ones_is_drift():
         (np.nan, "unknown"),
     ],
 )
-def test_words_begin_at_their_limits(severity, word):
+def test_severity_words_start_at_their_limits(severity, word):
     assert severity_word(severity) == word
 
 
@@ -150,14 +157,14 @@ def test_severity_of_clean_columns_is_mostly_zero():
 # Counts
 
 
-def test_a_profile_is_judged_as_its_rows():
+def test_a_profile_gives_the_same_result_as_its_rows():
     detector = FeatureDrift().fit(mixed(2000))
     batch = mixed(300, seed=1)
     profile = detector.reference_.layout.profile(batch)
     assert detector.compare(profile).to_dict() == detector.compare(batch).to_dict()
 
 
-def test_summed_profiles_are_judged_as_all_rows():
+def test_summed_profiles_give_the_same_result_as_all_rows():
     detector = FeatureDrift().fit(mixed(2000))
     batch = mixed(300, seed=1)
     layout = detector.reference_.layout
@@ -165,13 +172,13 @@ def test_summed_profiles_are_judged_as_all_rows():
     assert detector.compare(parts).to_dict() == detector.compare(batch).to_dict()
 
 
-def test_a_profile_of_another_layout_is_an_error():
+def test_a_profile_of_a_different_layout_raises():
     profile = Reference.learn(normal(100, 2, seed=1)).profile
     with pytest.raises(ValueError, match=r"counted over the layout .* but this"):
         FeatureDrift().fit(normal(100, 2)).compare(profile)
 
 
-def test_a_batch_with_another_number_of_columns_is_an_error():
+def test_a_batch_with_a_different_number_of_columns_raises():
     with pytest.raises(ValueError, match="X has 3 features, but the reference has 2"):
         drift_of(normal(100, 2), normal(100, 3))
 
@@ -184,13 +191,13 @@ def test_a_batch_with_another_number_of_columns_is_an_error():
         ({"min_severity": "x"}, r"'min_severity' .* \[0, 1\]. Got 'x' instead"),
     ],
 )
-def test_bad_parameters_are_told(options, message):
+def test_bad_parameters_raise(options, message):
     with pytest.raises(ValueError, match=message):
         FeatureDrift(**options).fit(normal(10))
 
 
 @pytest.mark.parametrize("test", TESTS)
-def test_row_order_does_not_matter(test):
+def test_the_order_of_rows_does_not_matter(test):
     detector, batch = FeatureDrift(test).fit(mixed(500)), mixed(200, seed=1)
     shuffled = batch.sample(frac=1, random_state=0)
     assert detector.compare(shuffled).to_dict() == detector.compare(batch).to_dict()
@@ -198,7 +205,7 @@ def test_row_order_does_not_matter(test):
 
 @pytest.mark.parametrize("test", TESTS)
 def test_every_test_runs_on_every_kind_of_column(test):
-    """Warnings are errors; only what changed is found."""
+    """Without warnings, which are errors here; only changed columns are reported."""
     batch = mixed(800, seed=1)
     clean = drift_of(mixed(2000), batch, test)
     batch["number"] += 1
@@ -206,6 +213,76 @@ def test_every_test_runs_on_every_kind_of_column(test):
     changed = drift_of(mixed(2000), batch, test)
     assert not clean.detected
     assert changed.drifted.tolist() == [True, False, True]
+
+
+# How the tests of a column are combined
+
+
+@pytest.mark.parametrize(
+    ("pvalue", "side_pvalues", "expected"),
+    [
+        (0.02, [], 0.02),
+        (0.018, [0.5], 0.02),
+        (0.5, [0.002], 0.02),
+        (0.016, [0.5, 0.9], 0.02),
+        (0.99, [0.9], 1.0),
+        (np.nan, [0.02], 0.02),
+        (np.nan, [0.02, 0.01], 0.02),
+    ],
+)
+def test_side_tests_get_a_tenth_of_alpha_each(pvalue, side_pvalues, expected):
+    assert _weighted_bonferroni(pvalue, side_pvalues) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1.1, 0.1), (0.85, 0.0)])
+def test_shape_gets_four_times_the_weight_of_spread(scale, shift):
+    """From the rows themselves; the detector merges cells, so nearly the same."""
+    x, y = normal(2000), scale * normal(500, seed=1) + shift
+    values = np.union1d(x, y)
+    samples = st.OrderedSamples.from_counts(
+        *(np.bincount(np.searchsorted(values, z[:, 0]), minlength=2500) for z in (x, y))
+    )
+    shape = st.quadratic_test(samples, st.anderson_darling_weight).pvalue
+    spread = st.spread_test(samples).pvalue
+    mean = np.average(stats.cauchy.isf([shape, spread]), weights=[0.8, 0.2])
+    expected = stats.cauchy.sf(mean) * (1 + np.log(2) / 10)
+    (family,) = (detector := FeatureDrift().fit(x)).find(
+        detector.reference_.layout.profile(y)
+    )
+    assert family.pvalues == pytest.approx([expected], rel=0.15)
+    assert min(shape, spread) < 0.3 * max(shape, spread)
+
+
+def test_upper_severities_are_measured_distances_plus_a_kolmogorov_band():
+    x, y = normal(2000), normal(500, seed=1) + 0.5
+    (family,) = (detector := FeatureDrift(alpha=0.1).fit(x)).find(
+        detector.reference_.layout.profile(y)
+    )
+    distance = stats.ks_2samp(x[:, 0], y[:, 0]).statistic
+    band = stats.kstwobign.isf(0.1) / np.sqrt(2000 * 500 / 2500)
+    assert family.upper_severities == pytest.approx([distance + band], abs=0.01)
+
+
+def test_fine_cells_are_merged_to_a_hundred_groups_of_equal_share():
+    layout = (reference := Reference.learn(mixed(20_000))).layout
+    counts = reference.profile.counts
+    fine, coarse = (
+        NumericCells.of(layout.columns, layout.offsets, counts, coarse=coarse)
+        for coarse in (False, True)
+    )
+    assert fine.columns.tolist() == coarse.columns.tolist() == [0, 1]
+    number = coarse.sums(counts)[0]
+    assert (number.sum(), fine.sums(counts)[0].sum()) == (20_000, 20_000)
+    assert np.count_nonzero(number) == pytest.approx(100, abs=2)
+    assert number.max() < 300
+    assert number[0] == 0  # bins below the reference
+    cells = counts[layout.cells_of(0)][2:]
+    assert fine.sums(counts)[0][: len(cells)].tolist() == cells.tolist()
+
+
+def test_infinite_values_are_as_far_as_the_outermost_edge():
+    edges = np.array([1.0, 2.0, 4.0])
+    assert _positions(edges).tolist() == [1, 1, 1.5, 3, 4, 4]
 
 
 # One bad column
@@ -224,19 +301,19 @@ BAD = {
 
 
 def uncorrected(detector, batch):
-    """Return what was found before Holm's correction, which links the columns."""
-    (found,) = detector.find(detector.reference_.layout.profile(batch))
-    names = ("statistics", "pvalues", "severities", "surged", "fixed")
+    """Return the results before Holm's correction, which links the columns."""
+    (family,) = detector.find(detector.reference_.layout.profile(batch))
+    names = ("statistics", "pvalues", "severities", "surged", "fixed_verdicts")
     return [
-        [np.asarray(getattr(found, name))[i].tolist() for name in names]
-        for i in range(len(found.features))
+        [np.asarray(getattr(family, name))[i].tolist() for name in names]
+        for i in range(len(family.features))
     ]
 
 
 @pytest.mark.parametrize("where", ["batch", "reference", "both"])
 @pytest.mark.parametrize("test", ["auto", "wasserstein", "psi"])
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_column_never_changes_what_is_said_of_the_others(bad, test, where):
+def test_a_bad_column_never_changes_the_results_of_the_others(bad, test, where):
     reference, batch = mixed(400), mixed(400, seed=1)
     good = uncorrected(FeatureDrift(test).fit(reference), batch)
     if where != "batch":
@@ -244,13 +321,13 @@ def test_a_bad_column_never_changes_what_is_said_of_the_others(bad, test, where)
     if where != "reference":
         batch = batch.assign(number=BAD[bad])
     detector = FeatureDrift(test).fit(reference)
-    for mine, theirs in zip(uncorrected(detector, batch)[1:], good[1:], strict=True):
-        assert mine[-2:] == theirs[-2:]
-        assert mine[:-2] == pytest.approx(theirs[:-2], rel=1e-9, nan_ok=True)
+    for found, expected in zip(uncorrected(detector, batch)[1:], good[1:], strict=True):
+        assert found[-2:] == expected[-2:]
+        assert found[:-2] == pytest.approx(expected[:-2], rel=1e-9, nan_ok=True)
     assert detector.compare(batch).detected or where != "batch"
 
 
-def test_unseen_labels_are_drift_of_their_own_column_only():
+def test_unseen_labels_are_drift_of_their_column_only():
     batch = mixed(400, seed=1).assign(label="never seen")
     drift = drift_of(mixed(400), batch)
     assert drift.drifted.tolist() == [False, False, True]
@@ -296,7 +373,7 @@ def test_the_dashboard_of_the_talk(months, test, feature, expected, error):
 
 
 @pytest.mark.parametrize("feature", ["braking_distance", "power"])
-def test_what_does_not_change_in_the_talk_is_not_reported(months, feature):
+def test_columns_that_do_not_change_in_the_talk_are_not_reported(months, feature):
     detector = FeatureDrift().fit(months[0])
     drifts = [detector.compare(month) for month in months[1:]]
     reported = [drift.drifted[drift.features.index(feature)] for drift in drifts]
@@ -313,65 +390,84 @@ def change(reference, batch):
     return first
 
 
-def test_nothing_is_told_of_a_column_that_did_not_drift():
+def test_columns_without_drift_have_no_description():
     assert change(normal(500), normal(500, seed=2)) == ""
 
 
-def test_a_number_that_moved_is_told_by_its_median():
-    text = change(normal(5000), normal(5000, seed=1) + 1)
-    before, now = (float(word) for word in text[13:].split(", was "))
-    assert text.startswith("median about ")
-    assert (now, before) == pytest.approx((0, 1), abs=0.05)
+@pytest.mark.parametrize(("shift", "verb"), [(1, "rose"), (-1, "fell")])
+def test_a_shifted_number_is_described_by_its_median(shift, verb):
+    text = change(normal(5000), normal(5000, seed=1) + shift)
+    start, numbers = text.split(" from about ")
+    before, now = (float(word) for word in numbers.split(" to about "))
+    assert start == f"median {verb}"
+    assert (before, now) == pytest.approx((0, shift), abs=0.05)
 
 
-def test_a_number_that_spread_is_told_so():
+def test_a_change_of_spread_is_described_as_such():
     reference = np.tile(normal(5000), (2, 1)) * [[1]]
     symmetric = np.vstack([reference, -reference])
     text = change(symmetric, 3 * symmetric)
-    assert text == "another spread or shape around the same median"
+    assert text == "different spread or shape around the same median"
 
 
-def test_a_number_of_few_values_is_told_by_the_value_that_gained_most():
+def test_a_number_with_few_values_is_described_by_the_value_that_gained_most():
     reference, batch = np.repeat([0, 1], [60, 40]), np.repeat([0, 1], [6, 94])
     text = change(np.tile(reference, 5).reshape(-1, 1), np.tile(batch, 5)[:, None])
-    assert text == "values near 1: 94 %, was 40 %"
+    assert text == "values near 1 rose from 40 % to 94 %"
 
 
-def test_numbers_beyond_the_reference_are_told_so():
+def test_numbers_outside_the_reference_are_described_by_its_end():
     text = change(normal(5000), np.full((500, 1), 1e6))
     assert text.startswith("values above ")
-    assert text.endswith(": 100 %, was 0 %")
+    assert text.endswith(" rose from 0 % to 100 %")
 
 
-def test_infinite_values_are_told_so():
+def test_infinite_values_are_described_by_their_share():
     batch = normal(500, seed=1)
     batch[::2] = np.inf
-    assert change(normal(5000), batch) == "infinite values 50 %, was 0 %"
+    assert change(normal(5000), batch) == "infinite values rose from 0 % to 50 %"
 
 
-def test_missing_values_are_told_by_their_share():
-    batch = normal(500, seed=1)
-    batch[::4] = np.nan
-    assert change(normal(5000), batch) == "missing 25 %, was 0 %"
+def test_missing_values_are_described_by_their_share():
+    few, many = normal(500, seed=1), normal(500, seed=1)
+    few[::50] = many[::4] = np.nan
+    assert change(normal(5000), many) == "missing values rose from 0 % to 25 %"
+    assert change(many, few) == "missing values fell from 25 % to 2.0 %"
+
+
+def test_unreadable_values_are_described_by_their_share():
+    reference, batch = (normal(n, seed=n).astype(object) for n in (5000, 500))
+    batch[::4] = "broken"
+    assert change(reference, batch) == "unreadable values rose from 0 % to 25 %"
 
 
 @pytest.mark.parametrize(
-    ("label", "told"), [("b", "'b' 50 %, was 10 %"), ("new", "unseen labels 50 %")]
+    ("label", "text"),
+    [
+        ("b", "'b' rose from 10 % to 50 %"),
+        ("new", "unseen labels rose from 0 % to 50 %"),
+    ],
 )
-def test_a_category_is_told_by_the_label_that_changed_most(label, told):
+def test_a_category_is_described_by_the_label_that_changed_most(label, text):
     reference = pd.DataFrame({"c": ["a"] * 900 + ["b"] * 100})
     batch = pd.DataFrame({"c": ["a"] * 500 + [label] * 500})
-    assert told in change(reference, batch)
+    assert change(reference, batch) == text
+
+
+def test_a_label_that_vanished_fell():
+    reference = pd.DataFrame({"c": [*"abcd"] * 200})
+    batch = pd.DataFrame({"c": [*"bcd"] * 200})
+    assert change(reference, batch) == "'a' fell from 25 % to 0 %"
 
 
 def test_a_rare_label_is_not_named():
-    """Its text is not kept: it could be somebody's."""
+    """Its text is not stored: it could identify a person."""
     reference = pd.DataFrame({"c": ["a"] * 500 + ["b"] * 492 + ["secret"] * 8})
     batch = pd.DataFrame({"c": ["a"] * 250 + ["b"] * 250 + ["secret"] * 500})
-    assert change(reference, batch) == "a rare label 50 %, was 0.8 %"
+    assert change(reference, batch) == "a rare label rose from 0.8 % to 50 %"
 
 
-def test_comparing_changes_nothing_and_warns_of_nothing():
+def test_comparing_modifies_nothing_and_does_not_warn():
     detector, batch = FeatureDrift().fit(mixed(500)), mixed(200, seed=1)
     before = batch.copy()
     with warnings.catch_warnings():

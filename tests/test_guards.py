@@ -357,7 +357,7 @@ BAD_PARAMETERS = [
     (FeatureDrift(alpha=3), "alpha", r"a float in the range \(0, 1\)\. Got 3 instead"),
     (FeatureDrift(alpha=True), "alpha", "a float in the range"),
     (FeatureDrift(min_severity=-0.1), "min_severity", "a float in the range"),
-    (RulePredictor("rule"), "function", "a function of X"),
+    (RulePredictor("rule"), "function", "a callable"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""How cheaply rows are pushed to the answer that suits, and what would change one."""
+"""How cheaply predictions can be manipulated, and what would change a single one."""
 
 from dataclasses import replace
 from itertools import combinations, product
@@ -28,10 +28,9 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from resilient_estimator import ResilientEstimator
-from resilient_estimator.explanation._manipulability import manipulability
-from resilient_estimator.explanation._oracle import ROWS_AT_ONCE
-from resilient_estimator.explanation._recourse import recourse
-from resilient_estimator.explanation._soft_features import LEVELS, SoftFeature
+from resilient_estimator.explanation import SoftFeature, manipulability, recourse
+from resilient_estimator.explanation._black_box import MAX_ROWS
+from resilient_estimator.explanation._edits import LEVELS
 
 X, y = make_classification(
     600, n_features=6, n_informative=4, class_sep=0.6, random_state=0
@@ -41,7 +40,7 @@ ROWS = X[:150]
 
 
 def split(name):
-    """Return training rows, training labels and other rows of a real data set."""
+    """Return training rows, training labels and test rows of a real data set."""
     X, y, _ = load_real(name)
     parts = train_test_split(X, y, test_size=0.3, random_state=0, stratify=y)
     return parts[0], parts[2], parts[1]
@@ -62,13 +61,13 @@ def german():
 
 
 def cost_by_formula(before, after, reference):
-    """Sum of the moves in interquartile ranges, for columns that are all numbers."""
+    """Return the total change in interquartile ranges; all columns are numbers."""
     q = np.quantile(reference, [0.25, 0.75], axis=0, method="inverted_cdf")
     return (np.abs(after - before) / (q[1] - q[0])).sum(axis=1)
 
 
-def test_tweaked_rows_get_the_answer_at_the_cost_that_is_said(forest_attack):
-    """`apply` gives rows that the model answers by the target; others did not."""
+def test_tweaked_rows_reach_the_target_at_the_reported_cost(forest_attack):
+    """`apply` returns rows whose prediction was not the target, but is now."""
     found = np.isfinite(forest_attack.costs)
     tweaked, before = forest_attack.apply(ROWS), ROWS[forest_attack.rows[found]]
     assert (FOREST.predict(before) == 0).all()
@@ -78,16 +77,16 @@ def test_tweaked_rows_get_the_answer_at_the_cost_that_is_said(forest_attack):
     )
 
 
-def test_only_soft_columns_are_touched(forest_attack):
-    """Hard columns stay, and at most three columns change."""
+def test_only_soft_features_are_changed(forest_attack):
+    """Other columns stay the same, and at most three columns change."""
     tweaked = forest_attack.apply(ROWS)
     before = ROWS[forest_attack.rows[np.isfinite(forest_attack.costs)]]
     assert_array_equal(tweaked[:, 3:], before[:, 3:])
     assert_array_equal((tweaked != before).sum(axis=1).max(), 3)
 
 
-def test_costs_are_those_of_an_exhaustive_search():
-    """Over all combinations of two columns' values, and nearly so over three."""
+def test_costs_agree_with_an_exhaustive_search():
+    """Over all combinations of three columns' values."""
     few = [-1.5, -0.5, 0.5, 1.5]
     soft = {j: SoftFeature(values=few) for j in range(3)}
     attack = manipulability(FOREST, ROWS[:40], soft=soft, target=1, reference=X)
@@ -101,7 +100,7 @@ def test_costs_are_those_of_an_exhaustive_search():
         assert cost == pytest.approx(best, rel=0.02)
 
 
-def test_shares_per_budget_and_score_are_their_formulas(forest_attack):
+def test_shares_and_score_match_their_formulas(forest_attack):
     """M(B) is the share of costs up to B; the score is 1 - mean(min(MC, B) / B)."""
     costs = forest_attack.costs
     curve = forest_attack.curve([0.0, 0.5, 1.0, np.inf])
@@ -114,7 +113,7 @@ def test_shares_per_budget_and_score_are_their_formulas(forest_attack):
 
 
 def test_direction_and_cost_are_respected():
-    """What can only be raised is raised; twice the cost is twice as dear."""
+    """What can only be increased is not decreased; costs are multiplied."""
     up = manipulability(
         FOREST, ROWS, soft={0: SoftFeature(direction="up")}, target=1, reference=X
     )
@@ -128,7 +127,7 @@ def test_direction_and_cost_are_respected():
 
 
 def test_the_lever_is_the_column_that_the_model_uses():
-    """A tree that looks at one column can be pushed by that one only."""
+    """A tree that uses one column can be manipulated by that one only."""
     tree = DecisionTreeClassifier(max_depth=1, random_state=0).fit(X, X[:, 2] > 0.3)
     attack = manipulability(tree, X, soft=range(6), target=True)
     assert next(iter(attack.levers)) == "x2"
@@ -138,8 +137,8 @@ def test_the_lever_is_the_column_that_the_model_uses():
     assert attack.universal.share == 1
 
 
-def test_the_universal_tweak_flips_the_share_that_is_said(forest_attack):
-    """Setting its columns to its values in all attacked rows gives its share."""
+def test_the_universal_tweak_flips_the_reported_share(forest_attack):
+    """Setting its columns to its values in all attacked rows flips that share."""
     tweaked = ROWS[forest_attack.rows].copy()
     pair = forest_attack.universal
     for name, value in zip(pair.features, pair.values, strict=True):
@@ -159,8 +158,8 @@ def test_the_universal_tweak_flips_the_share_that_is_said(forest_attack):
     ],
     ids=["threshold", "margin", "kernel", "resilient"],
 )
-def test_what_predict_says_counts(model):
-    """Also where it is not the most probable class, or there are no probabilities."""
+def test_predict_counts(model):
+    """Even if it is not the most probable class, or there are no probabilities."""
     model = model.fit(X, y)
     attack = manipulability(model, ROWS, soft=[0, 1, 2], target=1, reference=X)
     assert np.isfinite(attack.costs).mean() > 0.3
@@ -169,7 +168,7 @@ def test_what_predict_says_counts(model):
 
 
 class LabelsOnly:
-    """A model behind an interface that says nothing but the answer."""
+    """A model behind an interface that returns labels only."""
 
     def __init__(self, model):
         self.model = model
@@ -180,8 +179,8 @@ class LabelsOnly:
         return self.model.predict(X)
 
 
-def test_answers_alone_are_searched_too(forest_attack):
-    """Without scores single moves are found as well, and pairs not much worse."""
+def test_models_without_scores_can_be_searched(forest_attack):
+    """Single edits are found as well, and pairs nearly as well."""
     attack = manipulability(
         LabelsOnly(FOREST), ROWS, soft=[0, 1, 2], target=1, reference=X
     )
@@ -189,16 +188,16 @@ def test_answers_alone_are_searched_too(forest_attack):
     assert attack.share_flippable >= 0.9 * forest_attack.share_flippable
 
 
-def test_the_model_is_asked_about_a_bounded_number_of_rows_at_a_time():
-    """However many rows and moves there are."""
+def test_queries_have_a_bounded_size():
+    """However many rows and edits there are."""
     model = LabelsOnly(FOREST)
     manipulability(model, X, soft=range(6), target=1, max_edits=1)
-    assert 1000 < model.largest <= ROWS_AT_ONCE
+    assert 1000 < model.largest <= MAX_ROWS
 
 
 @pytest.mark.parametrize("shape", ["ovr", "ovo"])
 def test_several_classes(shape):
-    """The wanted class is one of three, whatever the shape of the decisions."""
+    """The target is one of three, whatever the shape of the decision values."""
     X, y = load_iris(return_X_y=True)
     names = np.array(["setosa", "versicolor", "virginica"])[y]
     model = SVC(decision_function_shape=shape).fit(X, names)
@@ -207,7 +206,7 @@ def test_several_classes(shape):
     assert (model.predict(attack.apply(X)) == "virginica").all()
 
 
-def test_outlier_detectors_have_classes_too():
+def test_outlier_detectors_can_be_manipulated():
     """An outlier can be made to look like an inlier."""
     forest = IsolationForest(max_samples=64, contamination=0.2, random_state=0).fit(X)
     attack = manipulability(forest, X, soft=range(6), target=1)
@@ -215,7 +214,7 @@ def test_outlier_detectors_have_classes_too():
 
 
 def test_rows_do_not_depend_on_one_another(forest_attack):
-    """The costs of some rows are those that they have among others."""
+    """The costs of rows are the same alone and among others."""
     half = forest_attack.rows[::2]
     alone = manipulability(FOREST, ROWS[half], soft=[0, 1, 2], target=1, reference=X)
     assert_array_equal(alone.costs, forest_attack.costs[::2])
@@ -223,15 +222,15 @@ def test_rows_do_not_depend_on_one_another(forest_attack):
 
 
 def test_a_resilient_estimator_needs_no_reference_rows():
-    """Its quantiles stand for them: shares differ by little."""
+    """Its quantiles replace them, and costs differ little."""
     model = ResilientEstimator(LogisticRegression()).fit(X, y)
     without = manipulability(model, ROWS[:20], soft=[0, 1, 2], target=1)
     given = manipulability(model, ROWS[:20], soft=[0, 1, 2], target=1, reference=X)
     assert_allclose(without.costs, given.costs, rtol=0.05, atol=0.1)
 
 
-def test_asking_changes_neither_model_nor_rows():
-    """And the same question has the same answer."""
+def test_the_search_changes_neither_model_nor_rows():
+    """And its result is reproducible."""
     rows = ROWS.copy()
     before = joblib.hash((FOREST, rows))
     first = manipulability(FOREST, rows, soft=[0, 1], target=1)
@@ -251,7 +250,7 @@ CONTAINERS = {
 
 @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
 def test_the_container_does_not_matter(container):
-    """The same costs for the same numbers."""
+    """Costs are the same for the same numbers."""
     expected = manipulability(
         DecisionTreeClassifier(max_depth=4, random_state=0).fit(X, y),
         ROWS,
@@ -265,7 +264,7 @@ def test_the_container_does_not_matter(container):
 
 
 def mixed(n=300, seed=0):
-    """Return rows with numbers, whole numbers and labels, some of them missing."""
+    """Return rows with floats, integers and labels, some of them missing."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(
         {
@@ -292,7 +291,7 @@ def mixed_model():
 
 @pytest.mark.parametrize("as_polars", [False, True])
 def test_mixed_types_and_bad_cells(as_polars):
-    """Labels are swapped for others, whole numbers stay whole, gaps are filled."""
+    """Labels are replaced, integers stay integers, missing cells are imputed."""
     frame, labels = mixed()
     rows = frame.drop(columns="town")
     model = make_pipeline(
@@ -314,7 +313,7 @@ def test_mixed_types_and_bad_cells(as_polars):
 
 
 def test_categories_keep_their_type():
-    """A frame with categories comes back with categories."""
+    """Categorical columns stay categorical."""
     frame, labels = mixed()
     model = mixed_model().fit(frame, labels)
     attack = manipulability(model, frame, soft=["job", "town"], target="good")
@@ -325,7 +324,7 @@ def test_categories_keep_their_type():
 
 
 def test_infinite_and_missing_cells_do_not_raise():
-    """They cost nothing finite to leave infinity, and one unit to fill a gap."""
+    """Changing an infinite number costs infinitely much, imputing a cell one unit."""
     model = HistGradientBoostingClassifier(max_iter=20).fit(X, y)
     rows = ROWS.copy()
     rows[::3, 0], rows[1::3, 0], rows[2::3, 1] = np.nan, np.inf, -np.inf
@@ -337,7 +336,7 @@ def test_infinite_and_missing_cells_do_not_raise():
 
 
 def test_nothing_to_attack():
-    """All rows have the target already: shares of nothing are zero."""
+    """If all predictions are the target already, shares are zero."""
     good = X[FOREST.predict(X) == 1]
     attack = manipulability(FOREST, good, soft=[0], target=1)
     assert (attack.share_flippable, attack.score) == (0, 0)
@@ -347,8 +346,8 @@ def test_nothing_to_attack():
     assert "0 of 0 rows" in repr(attack)
 
 
-def test_words_and_table(german):
-    """Whoever reads the report sees rows, columns, values and costs."""
+def test_report_and_table(german):
+    """They show rows, columns, values and costs."""
     model, train, rows = german
     attack = manipulability(
         model, rows, soft=["amount", "duration"], target=0, reference=train
@@ -370,43 +369,51 @@ def test_words_and_table(german):
         ({"soft": [17]}, ValueError, r"names the column 17, which X does not have"),
         ({"soft": []}, ValueError, r"'soft' .* at least one column"),
         ({"soft": "x0"}, TypeError, r"must be a list of columns, or a dict"),
-        ({"soft": {"x0": 0}}, ValueError, r"'soft' .* greater than 0. Got 0"),
+        (
+            {"soft": {"x0": 0}},
+            ValueError,
+            r"'cost' .* SoftFeature .* \(0, inf\). Got 0",
+        ),
         (
             {"soft": {"x0": SoftFeature(direction="left")}},
             ValueError,
-            r"'up', 'down' or None",
+            r"'direction' .* one of 'up', 'down' or None. Got 'left'",
         ),
         (
             {"soft": {"x0": SoftFeature(values=["a"])}},
             ValueError,
-            r"of numbers as values",
+            r"'values' .* numbers if the column is numeric",
         ),
         (
             {"soft": {"x0": SoftFeature(values=3)}},
             TypeError,
-            r"with a list of values. Got 3",
+            r"'values' .* a list of values or None. Got 3",
         ),
         ({"target": 7}, ValueError, r"'target' .* one of the classes \[0, 1\]. Got 7"),
         ({"target": "good"}, ValueError, r"one of the classes \[0, 1\]. Got 'good'"),
-        ({"budget": 0}, ValueError, r"'budget' .* greater than 0. Got 0"),
-        ({"budget": np.inf}, ValueError, r"'budget' .* finite"),
-        ({"max_edits": 0}, ValueError, r"'max_edits' .* an int greater than 0. Got 0"),
-        ({"beam": 1.5}, ValueError, r"'beam' .* an int greater than 0. Got 1.5"),
+        ({"budget": 0}, ValueError, r"'budget' .* range \(0, inf\). Got 0"),
+        ({"budget": np.inf}, ValueError, r"'budget' .* range \(0, inf\). Got inf"),
+        (
+            {"max_edits": 0},
+            ValueError,
+            r"'max_edits' .* an int in the range \[1, inf\). Got 0",
+        ),
+        ({"beam_width": 1.5}, ValueError, r"'beam_width' .* an int in .* Got 1.5"),
         ({"model": LinearRegression().fit(X, y)}, TypeError, r"no class to reach"),
-        ({"model": RandomForestClassifier}, TypeError, r"must be a fitted classifier"),
+        ({"model": RandomForestClassifier}, TypeError, r"must be a fitted model"),
         ({"reference": X[:, :3]}, ValueError, r"6 features, but the reference has 3"),
         ({"X": X[0]}, ValueError, r"(?i)reshape"),
     ],
 )
-def test_bad_parameters(change, error, match):
-    """Each error names the parameter, what it must be and what it got."""
+def test_invalid_parameters(change, error, match):
+    """Each error names the parameter, what was expected and what it got."""
     given = {"model": FOREST, "X": ROWS, "soft": ["x0"], "target": 1} | change
     with pytest.raises(error, match=match):
         manipulability(given.pop("model"), given.pop("X"), **given)
 
 
-def test_columns_that_are_all_fixed():
-    """A constant column has no other value to take; several outputs are too many."""
+def test_constant_columns_and_several_outputs_are_rejected():
+    """A constant column has no other value to try; there must be one output."""
     constant = np.ones((50, 2))
     model = DecisionTreeClassifier().fit(X[:, :2], y)
     with pytest.raises(ValueError, match=r"\['x0', 'x1'\] has another value to take"):
@@ -416,8 +423,8 @@ def test_columns_that_are_all_fixed():
         manipulability(several, X, soft=[0], target=1)
 
 
-def test_unknown_columns_of_the_reference():
-    """A frame is matched by name."""
+def test_a_reference_must_have_all_columns():
+    """Frames are matched by name."""
     frame = pd.DataFrame(X, columns=list("abcdef"))
     model = DecisionTreeClassifier().fit(frame, y)
     with pytest.raises(ValueError, match=r"lacks the columns \['a'\] of X"):
@@ -426,50 +433,54 @@ def test_unknown_columns_of_the_reference():
         )
 
 
-def test_recourse_offers_different_ways_that_work(german):
-    """Each change gives the target, and none contains the columns of a cheaper one."""
+def test_recourse_offers_different_changes_that_work(german):
+    """Each change reaches the target, and none extends a cheaper one."""
     model, train, rows = german
     refused = rows[model.predict(rows) == 1].iloc[:8]
     fixed = ["age", "personal_status_sex", "foreign_worker"]
-    for k, ways in enumerate(
-        recourse(model, refused, immutable=fixed, target=0, reference=train)
-    ):
-        assert len(ways.changes) == 3
-        assert [w.cost for w in ways.changes] == sorted(w.cost for w in ways.changes)
-        for way in ways.changes:
+    results = recourse(model, refused, immutable=fixed, target=0, reference=train)
+    for k, result in enumerate(results):
+        costs = [change.cost for change in result.changes]
+        assert len(costs) == 3
+        assert costs == sorted(costs)
+        for change in result.changes:
             edited = refused.iloc[[k]].copy()
-            for column, value in way.edits.items():
+            for column, value in change.edits.items():
                 edited[column] = pd.Series([value], index=edited.index).astype(
                     edited[column].dtype
                 )
             assert model.predict(edited)[0] == 0
-            assert not set(way.edits) & set(fixed)
-        for cheap, dear in combinations(ways.changes, 2):
-            assert not set(cheap.edits) <= set(dear.edits)
+            assert not set(change.edits) & set(fixed)
+        for cheaper, other in combinations(result.changes, 2):
+            assert not set(cheaper.edits) <= set(other.edits)
 
 
 def test_recourse_is_the_cheapest_tweak_of_manipulability(forest_attack):
-    """Its first change costs what flipping the row costs."""
+    """Its first change has the same cost."""
     rows = ROWS[forest_attack.rows[:20]]
     found = recourse(FOREST, rows, soft=[0, 1, 2], reference=X)
     costs = [r.changes[0].cost if r.changes else np.inf for r in found]
     assert_allclose(costs, forest_attack.costs[:20], rtol=0.02)
 
 
-def test_recourse_in_words():
-    """The answer, the other answer, and what would have to be different."""
+def test_recourse_in_plain_words():
+    """The report shows the prediction, the target, and the changes."""
     tree = DecisionTreeClassifier(max_depth=1).fit(X, np.where(X[:, 0] > 0, "a", "b"))
-    low, high = X[X[:, 0] < 0][:1], X[X[:, 0] > 0][:1]
-    one, other = recourse(tree, np.concatenate([low, high]), target="a", reference=X)
-    assert str(one).startswith("It is b. It would be a after\n  x0 ")
-    assert str(other) == "It is a already."
-    (never,) = recourse(tree, low, soft=[1], reference=X)
-    assert str(never) == "It is b. No change was found that gives a."
+    b, a = X[X[:, 0] < 0][:1], X[X[:, 0] > 0][:1]
+    one, other = recourse(tree, np.concatenate([b, a]), target="a", reference=X)
+    assert str(one).startswith(
+        "The prediction is b. Each of these changes makes it a:\n  x0 "
+    )
+    assert str(other) == "The prediction is already a."
+    (never,) = recourse(tree, b, soft=[1], reference=X)
+    assert str(never) == "The prediction is b. No change was found that makes it a."
 
 
 def test_recourse_errors():
-    """All columns fixed, no second class to want, nothing to change."""
-    with pytest.raises(ValueError, match=r"must leave a column to change"):
+    """All columns are immutable, or there is no single other class."""
+    with pytest.raises(
+        ValueError, match=r"'immutable' .* leaves at least one soft column"
+    ):
         recourse(FOREST, ROWS, immutable=list(range(6)))
     with pytest.raises(ValueError, match=r"'immutable' .* names the column 'age'"):
         recourse(FOREST, ROWS, immutable="age")
@@ -477,12 +488,14 @@ def test_recourse_errors():
     tree = DecisionTreeClassifier().fit(X, y)
     with pytest.raises(ValueError, match=r"'target' .* does not have two classes"):
         recourse(tree, X)
-    with pytest.raises(ValueError, match=r"'n_changes' .* an int greater than 0"):
+    with pytest.raises(
+        ValueError, match=r"'n_changes' .* an int in the range \[1, inf\)"
+    ):
         recourse(tree, X, target=1, n_changes=0)
 
 
 def test_two_benign_words_let_most_spam_through():
-    """Found in training mail without being told, they work on other mail."""
+    """Found in training mail without any hint, they work on other mail."""
     train, labels, mails = split("spambase")
     model = HistGradientBoostingClassifier(random_state=0).fit(train, labels)
     assert model.score(train, labels) > 0.95
@@ -500,7 +513,7 @@ def test_two_benign_words_let_most_spam_through():
 
 
 def test_german_credit_share_at_budget_one(german):
-    """Most refused applicants get in by tweaking amount, purpose or duration."""
+    """Most rejected applicants can pass by changing amount, purpose or duration."""
     model, train, rows = german
     soft = ["amount", "purpose", "duration"]
     attack = manipulability(model, rows, soft=soft, target=0, reference=train)
@@ -509,8 +522,8 @@ def test_german_credit_share_at_budget_one(german):
     assert attack.changed[np.isfinite(attack.costs)].sum(axis=1).mean() < 1.5
 
 
-def test_costs_are_counted_in_the_units_that_are_documented():
-    """Where half of the cells are the same, the width from 2 to 98 % is the unit."""
+def test_the_unit_of_costs():
+    """If half of the values are equal, it is the range from 2 % to 98 %."""
     mostly_zero = np.concatenate([np.zeros(800), np.linspace(1, 5, 200)])
     rows = np.column_stack([mostly_zero, np.resize([0, 1], 1000)])
     tree = DecisionTreeClassifier(max_depth=1).fit(rows, rows[:, 0] >= 4.4)
@@ -521,8 +534,8 @@ def test_costs_are_counted_in_the_units_that_are_documented():
     assert len(LEVELS) == 25
 
 
-def test_scaled_models_are_searched_as_they_are(german):
-    """A pipeline is asked as a whole, in the units of its input."""
+def test_pipelines_are_searched_in_the_units_of_their_input(german):
+    """Scaling inside of a pipeline does not matter."""
     _, train, rows = german
     _, y, _ = load_real("german_credit")
     labels = [c for c in train if isinstance(train[c].dtype, pd.CategoricalDtype)]
@@ -538,8 +551,8 @@ def test_scaled_models_are_searched_as_they_are(german):
     assert (model.predict(attack.apply(rows)) == 0).all()
 
 
-def test_one_bad_column_takes_nothing_away():
-    """Dates, gaps, constants and huge numbers have no moves; the others do."""
+def test_bad_columns_do_not_affect_the_others():
+    """Dates, missing columns, constants and huge numbers have no edits."""
     bad = pd.DataFrame(
         {
             "x": X[:, 0],
@@ -562,8 +575,8 @@ def test_one_bad_column_takes_nothing_away():
 @pytest.mark.parametrize(
     "soft", [range(6), np.arange(6), MappingProxyType({0: 1, 1: 2})]
 )
-def test_immutable_columns_stay_whatever_holds_the_soft_ones(soft):
-    """A range, an array, any mapping; one column may be given by its position."""
+def test_immutable_columns_are_not_changed(soft):
+    """Soft columns may be a range, an array or a mapping; `immutable` one position."""
     found = recourse(FOREST, ROWS[:10], soft=soft, immutable=0, reference=X)
     changed = {name for each in found for c in each.changes for name in c.edits}
     assert changed
@@ -571,13 +584,13 @@ def test_immutable_columns_stay_whatever_holds_the_soft_ones(soft):
 
 
 class OneColumn(LabelsOnly):
-    """A model whose answers are a column, as some boosters' are."""
+    """A model whose predictions are a column, as for some boosters."""
 
     def predict(self, X):
         return super().predict(X)[:, np.newaxis]
 
 
-def test_answers_in_a_column_are_answers():
+def test_predictions_may_be_a_column():
     """Of shape (n_samples, 1)."""
     rows, soft = ROWS[:30], [0, 1]
     flat = manipulability(LabelsOnly(FOREST), rows, soft=soft, target=1, reference=X)
@@ -585,8 +598,8 @@ def test_answers_in_a_column_are_answers():
     assert_array_equal(found.costs, flat.costs)
 
 
-def test_several_answers_per_row_are_refused():
-    """A multi-label model has no class to reach."""
+def test_several_predictions_per_row_are_rejected():
+    """A multi-label model has no single class to reach."""
     labels = np.column_stack([y, 1 - y])
 
     class Both(LabelsOnly):
@@ -597,7 +610,7 @@ def test_several_answers_per_row_are_refused():
         manipulability(Both(FOREST), ROWS, soft=[0], target=1)
 
 
-def test_a_soft_column_called_cost_does_not_hide_the_costs():
+def test_a_soft_feature_named_cost_does_not_hide_the_costs():
     """Both are in the table."""
     rows = pd.DataFrame(ROWS[:40, :2], columns=["cost", "x"])
     tree = DecisionTreeClassifier(max_depth=2, random_state=0)
@@ -608,8 +621,8 @@ def test_a_soft_column_called_cost_does_not_hide_the_costs():
     assert_array_equal(frame["cost"], attack.costs)
 
 
-def test_all_figures_mean_the_same_budget(forest_attack):
-    """A cost that rounding puts just above the budget counts everywhere or nowhere."""
+def test_all_figures_use_the_same_budget(forest_attack):
+    """A cost that exceeds the budget by rounding counts everywhere or nowhere."""
     cost = forest_attack.costs.min()
     edge = replace(forest_attack, budget=cost * (1 - 1e-13))
     n_rows = len(edge.rows)
@@ -619,8 +632,16 @@ def test_all_figures_mean_the_same_budget(forest_attack):
     assert_array_equal(edge.curve(edge.budget), [edge.share_flippable])
 
 
-@pytest.mark.parametrize("confidence", [95, 0, "0.95"])
-def test_a_bad_confidence_is_named(forest_attack, confidence):
-    """It is a share, not a percentage."""
-    with pytest.raises(ValueError, match=r"'confidence' .* in the range \(0, 1\)"):
-        forest_attack.interval(confidence)
+@pytest.mark.parametrize("confidence_level", [95, 0, "0.95"])
+def test_an_invalid_confidence_level_is_reported(forest_attack, confidence_level):
+    """It is a proportion, not a percentage."""
+    with pytest.raises(ValueError, match=r"'confidence_level' .* range \(0, 1\)"):
+        forest_attack.interval(confidence_level)
+
+
+def test_results_have_no_truth_value(forest_attack):
+    """They are not conditions."""
+    (ways,) = recourse(FOREST, ROWS[forest_attack.rows[:1]], reference=X)
+    for result in (forest_attack, forest_attack.universal, ways, *ways.changes):
+        with pytest.raises(TypeError, match=r"has no truth value\.$"):
+            bool(result)

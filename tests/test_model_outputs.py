@@ -69,7 +69,11 @@ def test_the_reference_is_out_of_fold():
     """Its scores are those of cross-validation, not of the model on its own rows."""
     model = fitted(target=BINARY)
     scores = cross_val_predict(
-        LogisticRegression(), X[TRAIN], BINARY[TRAIN], method="predict_proba"
+        LogisticRegression(),
+        X[TRAIN],
+        BINARY[TRAIN],
+        cv=KFold(5),
+        method="predict_proba",
     )[:, 1]
     table = Table(None, (600, 1), columns=[scores])
     cells = model.reference_.layout.outputs[0]
@@ -161,7 +165,7 @@ def test_a_frozen_estimator_is_asked_about_the_rows_given_to_fit():
     table = Table(None, (300, 1), columns=[scores])
     expected = reference_counts(model, "probability of 1")
     np.testing.assert_array_equal(cells.count(table, 0), expected)
-    assert model.reference_.model_noise is None
+    assert model.reference_.model_variance is None
 
 
 def test_rows_that_the_guard_flags_are_no_answers():
@@ -347,7 +351,7 @@ def test_a_profile_of_a_day_is_judged_as_its_rows():
     assert day == model.profile(rows)
     whole, summed = model.assess(rows).drift, model.detector_.compare(day)
     assert set(whole.parts) == {"features", "outputs", "relations", "flags"}
-    for name in ("pvalues", "severities", "uppers", "statistics"):
+    for name in ("pvalues", "severities", "upper_severities", "statistics"):
         np.testing.assert_array_equal(getattr(summed, name), getattr(whole, name))
     assert summed.verdicts == whole.verdicts
     assert summed.changes == whole.changes
@@ -379,7 +383,7 @@ def test_an_estimator_that_fails_takes_no_verdict_away():
     assert set(outputs_of(assessment.drift).values()) == {"too few rows to say"}
     assert len(assessment.drift.of("features")) == 6
     assert any(
-        "answers could not be compared: ValueError" in reason
+        "predictions could not be compared: ValueError" in reason
         for reason in assessment.reasons
     )
 
@@ -396,10 +400,10 @@ def test_columns_are_told_first_that_drift_and_are_used():
     assert 0.005 < little < 0.1
     assert idle < 0.005
     batch = rows[:500] + np.array([0.3, 0.6, 1.5])
-    told = [r for r in model.assess(batch).reasons if "of what the model uses" in r]
+    told = [r for r in model.assess(batch).reasons if "feature importance" in r]
     assert [text.split()[0] for text in told] == ["used", "little", "idle"]
     frame = model.assess(batch).to_frame()
-    np.testing.assert_allclose(frame["used"].dropna().max(), used)
+    np.testing.assert_allclose(frame["importance"].dropna().max(), used)
 
 
 def test_without_importance_columns_are_told_by_severity():
@@ -417,7 +421,9 @@ def test_folds_of_one_model_have_no_noise_and_those_of_many_do(n_samples):
     target = rows[:, 0] + rng.normal(size=n_samples) > 0
     tree = ResilientEstimator(DecisionTreeClassifier(max_leaf_nodes=4, random_state=0))
     smooth = ResilientEstimator(LogisticRegression())
-    noise = [m.fit(rows, target).reference_.model_noise.max() for m in (tree, smooth)]
+    noise = [
+        m.fit(rows, target).reference_.model_variance.max() for m in (tree, smooth)
+    ]
     assert noise[0] > noise[1]
 
 
@@ -436,7 +442,7 @@ def test_clean_batches_raise_few_alarms_though_the_model_is_another():
         model = ResilientEstimator(tree, detector=OutputDrift())
         model.fit(rows[:1000], target[:1000])
         with_noise += model.assess(rows[1000:]).drift.pvalue < 0.05
-        model.reference_.model_noise = None
+        model.reference_.model_variance = None
         without += model.assess(rows[1000:]).drift.pvalue < 0.05
     assert with_noise <= 7
     assert without >= 30

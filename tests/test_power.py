@@ -1,7 +1,7 @@
-"""Real changes of one column of ten are found as often as is claimed.
+"""Real changes of one of ten columns are detected with the documented power.
 
-The number of finds in independent draws is binomial; each bound is what a power as
-claimed falls below in one of a thousand runs of the test.
+The number of detections in independent draws is binomial; with the documented power it
+falls below the bound in one of a thousand runs of the test.
 """
 
 from copy import deepcopy
@@ -60,15 +60,15 @@ def draw(seed, m, n):
     return DetectorUnion().fit(ten_columns(rng, m)), ten_columns(rng, n), rng
 
 
-def finds(change, m, n, reps=REPS):
-    """Return in how many draws the batch is reported as drifted."""
-    n_found = 0
+def n_detected(change, m, n, reps=REPS):
+    """Return the number of draws in which the batch is reported as drifted."""
+    count = 0
     for seed in range(reps):
         detector, clean, rng = draw(seed, m, n)
         batch = clean.copy()
         change(batch, deepcopy(rng))
-        n_found += detector.compare(batch).detected
-    return n_found
+        count += detector.compare(batch).detected
+    return count
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def finds(change, m, n, reps=REPS):
 @pytest.mark.parametrize("size", [0, 1])
 def test_power(change, powers, size):
     least = stats.binom.ppf(0.001, REPS, powers[size])
-    assert finds(change, *SIZES[size]) >= least
+    assert n_detected(change, *SIZES[size]) >= least
 
 
-def test_a_shift_that_does_not_matter_is_never_reported():
-    """Fifty thousand rows see .02 standard deviations; nobody needs to know."""
+def test_an_immaterial_shift_is_never_reported():
+    """A shift by .02 standard deviations is significant with fifty thousand rows."""
 
-    def hair(X, rng):
+    def shift_slightly(X, rng):
         X.iloc[:, :8] += 0.02
 
-    assert finds(hair, 50_000, 50_000, reps=8) == 0
+    assert n_detected(shift_slightly, 50_000, 50_000, reps=8) == 0

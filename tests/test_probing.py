@@ -1,4 +1,4 @@
-"""Who probes a model is noticed, and who merely uses it is not."""
+"""Decision-boundary probing raises an alarm, and ordinary use does not."""
 
 import copy
 import pickle
@@ -31,16 +31,16 @@ KEYS = ("alarm", "evidence", "pvalue", "repeat", "flip")
 
 
 @lru_cache
-def learnt(**options):
+def pickled(**options):
     return pickle.dumps(ProbingDetector(**options).fit(REFERENCE))
 
 
 def fitted(**options):
-    return pickle.loads(learnt(**options))
+    return pickle.loads(pickled(**options))
 
 
-def probes(n, seed=1):
-    return 1.0 + 0.01 * np.random.default_rng(seed).normal(size=(n, 4))
+def probes(n):
+    return 1.0 + 0.01 * np.random.default_rng(1).normal(size=(n, 4))
 
 
 # ---------------------------------------------------------------- ordinary queries
@@ -76,20 +76,20 @@ def test_pvalues_of_ordinary_queries_are_not_too_small(ties):
         assert ties or share > level / 3
 
 
-def test_forgetting_keeps_chance_from_piling_up():
-    """With keep=1 the evidence of a long ordinary stream is an order higher."""
+def test_forgetting_keeps_chance_from_accumulating():
+    """Without it the evidence of a long ordinary stream is far higher."""
     rows = np.random.default_rng(3).normal(size=(8000, 4))
-    keeping = fitted(keep=1.0).observe(rows, "user").evidence
+    keeping = fitted(forgetting_factor=1.0).observe(rows, "user").evidence
     forgetting = fitted().observe(rows, "user").evidence
     assert keeping.max() > 5 * forgetting.max()
     assert forgetting.max() < 1000
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_user_who_edits_a_field_eight_times_is_left_alone(seed):
-    """At any place of an ordinary stream."""
+@pytest.mark.parametrize("random_state", range(10))
+def test_a_user_who_edits_a_field_eight_times_raises_no_alarm(random_state):
+    """Wherever it happens in an ordinary stream."""
     X = load_breast_cancer().data
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(random_state)
     X = X[rng.permutation(len(X))]
     place, column = rng.integers(250), rng.integers(X.shape[1])
     edits = np.repeat(X[[284 + place]], 8, axis=0)
@@ -103,14 +103,14 @@ def test_user_who_edits_a_field_eight_times_is_left_alone(seed):
 
 
 class Recorder:
-    """A model that writes down what it is asked, and stops after 200 queries."""
+    """A model that records its queries, and stops after 200 of them."""
 
     def __init__(self, model):
-        self.model, self.asked = model, []
+        self.model, self.queries = model, []
 
     def predict(self, X):
-        self.asked.append(np.array(X, dtype=float))
-        if sum(map(len, self.asked)) > 200:
+        self.queries.append(np.array(X, dtype=float))
+        if sum(map(len, self.queries)) > 200:
             raise StopIteration
         return self.model.predict_proba(X)
 
@@ -122,7 +122,7 @@ def attack(kind, model, X, i):
         from art.attacks.evasion import HopSkipJump, ZooAttack  # noqa: PLC0415
         from art.estimators.classification import BlackBoxClassifier  # noqa: PLC0415
 
-        victim, answers = Recorder(model), model.predict(X)
+        victim, labels = Recorder(model), model.predict(X)
         clip = float(X.min()), float(X.max())
         classifier = BlackBoxClassifier(
             victim.predict, X.shape[1:], 2, clip_values=clip
@@ -134,14 +134,14 @@ def attack(kind, model, X, i):
                 zoo = ZooAttack(classifier, nb_parallel=8, verbose=False, **whole)
                 zoo.generate(X[i : i + 1])
             else:
-                start = X[answers != answers[i]][:1]
+                start = X[labels != labels[i]][:1]
                 hop = HopSkipJump(classifier, max_eval=100, verbose=False)
                 hop.generate(X[i : i + 1], x_adv_init=start)
-    return np.vstack(victim.asked)
+    return np.vstack(victim.queries)
 
 
 @pytest.mark.parametrize("kind", ["hop_skip_jump", "zoo"])
-def test_attack_is_noticed_within_45_queries(kind):
+def test_attacks_raise_an_alarm_within_45_queries(kind):
     """At the median of seven attacks, each from a new source."""
     pytest.importorskip("art")
     X, y = load_breast_cancer(return_X_y=True)
@@ -155,8 +155,8 @@ def test_attack_is_noticed_within_45_queries(kind):
     assert np.median(alarms) < 45
 
 
-def test_one_jittered_row_is_noticed_and_stays_under_alarm():
-    """Whatever came before."""
+def test_a_jittered_row_raises_an_alarm_that_lasts():
+    """After ordinary queries of the same source."""
     detector = fitted()
     detector.observe(ORDINARY, "bob")
     seen = detector.observe(PROBES, "bob")
@@ -165,31 +165,31 @@ def test_one_jittered_row_is_noticed_and_stays_under_alarm():
     assert detector.alarms_ == ["bob"]
 
 
-def test_probes_among_ordinary_queries_are_noticed():
-    """One to five of the same source."""
+def test_probes_among_ordinary_queries_raise_an_alarm():
+    """One probe to five ordinary queries of the same source."""
     rng = np.random.default_rng(4)
     mixed = rng.normal(size=(600, 4))
     mixed[::6] = probes(100)
     assert fitted().observe(mixed, "bob").alarm.any()
 
 
-def test_allowance_is_how_many_near_duplicates_go_unpunished():
-    """Within a few, whatever the bet, the limit and the number of neighbours."""
+def test_detection_delay_is_the_number_of_near_duplicates_without_an_alarm():
+    """Within two, for any bets, threshold and number of neighbours."""
     for options in (
         {},
-        {"bet": 0.8},
-        {"limit": 1e3},
-        {"keep": 1.0},
+        {"epsilon": 0.8},
+        {"threshold": 1e3},
+        {"forgetting_factor": 1.0},
         {"n_neighbors": 6},
     ):
         detector = fitted(**options)
         detector.observe(ORDINARY[:100], "user")
         n = detector.observe(PROBES, "user").alarm.argmax()
-        assert abs(n - detector.what_if_allowance) <= 2
+        assert abs(n - detector.detection_delay_) <= 2
 
 
 def test_queries_without_a_source_share_a_longer_memory():
-    """They are watched, and 4,096 instead of 512 of them are remembered."""
+    """They are observed, and more of them are remembered."""
     detector = ProbingDetector(shared_window=1024, window=128).fit(REFERENCE)
     rows = np.random.default_rng(5).normal(size=(2000, 4))
     detector.observe(rows)
@@ -204,7 +204,7 @@ def test_queries_without_a_source_share_a_longer_memory():
 
 
 def test_evidence_is_that_of_the_formula():
-    """R = (1 + keep R) bet p^(bet - 1), never above the limit."""
+    """R = (1 + forgetting_factor R) epsilon p^(epsilon - 1), at most the threshold."""
     detector = fitted()
     seen = detector.observe(np.vstack([ORDINARY, PROBES]), "user")
     expected, evidence = [], 0.0
@@ -222,7 +222,8 @@ def test_pvalue_compares_with_the_next_longer_memory():
     pvalue = detector.observe(ORDINARY[[5]], "user").pvalue[0]
     scaled = (ORDINARY[:6] - REFERENCE.mean(axis=0)) / REFERENCE.std(axis=0)
     distances = np.sort(np.linalg.norm(scaled[:5] - scaled[5], axis=1))
-    reference = detector.distances_[list(detector.lengths_).index(8)]
+    lengths = list(detector.memory_lengths_)
+    reference = detector.reference_distances_[lengths.index(8)]
     n_nearer = np.sum(reference <= distances[:3].mean())
     assert pvalue == pytest.approx((1 + n_nearer) / (1 + len(reference)))
 
@@ -230,17 +231,17 @@ def test_pvalue_compares_with_the_next_longer_memory():
 @pytest.mark.parametrize("size", [1, 7, 64, 1000])
 @pytest.mark.parametrize("window", [16, 64])
 def test_one_by_one_is_the_same_as_many_at_once(size, window):
-    """Repeats, alarms and a full memory included, to the last digit."""
+    """To the last digit, with repeats, alarms and a full memory."""
     rng = np.random.default_rng(6)
     rows = np.vstack([ORDINARY[:150], PROBES, ORDINARY[100:300], PROBES[:20]])
     rows = rows[
         np.sort(np.append(np.arange(len(rows)), rng.integers(len(rows), size=50)))
     ]
-    answers = rng.integers(2, size=len(rows))
+    labels = rng.integers(2, size=len(rows))
     whole, parts = fitted(window=window), fitted(window=window)
-    at_once = whole.observe(rows, "user", answers=answers)
+    at_once = whole.observe(rows, "user", predictions=labels)
     pieces = [
-        parts.observe(rows[i : i + size], "user", answers=answers[i : i + size])
+        parts.observe(rows[i : i + size], "user", predictions=labels[i : i + size])
         for i in range(0, len(rows), size)
     ]
     assert at_once.alarm.any()
@@ -252,7 +253,7 @@ def test_one_by_one_is_the_same_as_many_at_once(size, window):
 
 
 def test_sources_in_one_call_do_not_mix():
-    """Each is judged as if it were alone."""
+    """Each is scored as if it were alone."""
     rng = np.random.default_rng(7)
     source = rng.choice(["ann", "bob", "eve"], size=500)
     rows = rng.normal(size=(500, 4))
@@ -267,7 +268,7 @@ def test_sources_in_one_call_do_not_mix():
 
 
 def test_repeats_are_counted_and_are_no_evidence():
-    """Clients try again; nor do repeats drive out what is remembered."""
+    """Clients retry. Nor do repeats displace what is remembered."""
     detector = fitted(window=64)
     before = detector.observe(ORDINARY[:50], "user").evidence[-1]
     seen = detector.observe(np.repeat(ORDINARY[[49, 0]], 500, axis=0), "user")
@@ -278,31 +279,31 @@ def test_repeats_are_counted_and_are_no_evidence():
     assert (status.n_queries, status.n_repeats, status.n_remembered) == (1050, 1000, 50)
 
 
-def test_smallest_step_is_no_repeat():
-    """Finite differences of an attacker are told from a client's second attempt."""
+def test_the_smallest_step_is_no_repeat():
+    """Finite differences of an attacker are not a client's retry."""
     detector = fitted()
     step = ORDINARY[[0]] + [[1e-12, 0, 0, 0]]
     seen = detector.observe(np.vstack([ORDINARY[:20], step, ORDINARY[:1]]), "user")
     assert seen.repeat.tolist() == [False] * 21 + [True]
 
 
-def test_flips_are_near_duplicates_with_another_answer():
-    """Not distant rows with another answer, not repeats, not rows without an answer."""
+def test_flips_are_near_duplicates_with_another_prediction():
+    """Neither distant rows, nor repeats, nor rows without a prediction."""
     rows = np.vstack([ORDINARY, PROBES[:10], PROBES[:1]])
-    answers = np.array(["no"] * 200 + ["yes"] * 200 + ["no", "yes"] * 5 + ["yes"])
+    labels = np.array(["no"] * 200 + ["yes"] * 200 + ["no", "yes"] * 5 + ["yes"])
     detector = fitted()
-    seen = detector.observe(rows, "user", answers=answers)
+    seen = detector.observe(rows, "user", predictions=labels)
     assert seen.flip[403:410].sum() >= 2
     assert seen.flip[:400].mean() < 0.02
     assert not seen.flip[-1]
     assert detector.status("user").n_flips == seen.flip.sum()
     assert not fitted().observe(rows, "user").flip.any()
-    missing = np.where(answers == "yes", None, "no")
-    assert not fitted().observe(rows, "user", answers=missing).flip.any()
+    missing = np.where(labels == "yes", None, "no")
+    assert not fitted().observe(rows, "user", predictions=missing).flip.any()
 
 
 def test_alarm_ends_after_enough_ordinary_queries():
-    """When evidence has fallen below the root of the limit, and not before."""
+    """When evidence has fallen below the root of the threshold, and not before."""
     detector = fitted()
     detector.observe(PROBES, "user")
     seen = detector.observe(np.random.default_rng(8).normal(size=(1000, 4)), "user")
@@ -313,8 +314,8 @@ def test_alarm_ends_after_enough_ordinary_queries():
     assert detector.alarms_ == []
 
 
-def test_forgotten_source_is_a_newcomer():
-    """And nothing happens if it is unknown."""
+def test_a_forgotten_source_is_new():
+    """And unknown ones are ignored."""
     detector = fitted()
     detector.observe(PROBES, "bob")
     detector.forget("bob")
@@ -324,7 +325,7 @@ def test_forgotten_source_is_a_newcomer():
     assert not detector.observe(PROBES[:5], "bob").repeat.any()
 
 
-def test_who_was_silent_longest_is_forgotten():
+def test_the_source_silent_for_longest_is_forgotten():
     """Any number of sources takes bounded memory."""
     detector = fitted(max_sources=3)
     for name in ("a", "b", "c", "a", "d"):
@@ -350,7 +351,7 @@ def test_memory_of_a_source_is_bounded():
     "revive", [copy.deepcopy, lambda d: pickle.loads(pickle.dumps(d))]
 )
 def test_evidence_outlives_a_restart(revive):
-    """Half of the probes before, half after."""
+    """Some probes come before, the rest after."""
     detector, other = fitted(), fitted()
     whole = other.observe(PROBES, "bob")
     detector.observe(PROBES[:10], "bob")
@@ -363,7 +364,7 @@ def test_fitted_state_is_plain():
     """Arrays, numbers, texts, lists and dicts: no lock."""
     detector = fitted()
     detector.observe(PROBES, np.arange(len(PROBES)) % 3)
-    state = {k: v for k, v in detector.__getstate__().items() if k != "space_"}
+    state = {k: v for k, v in detector.__getstate__().items() if k != "embedding_"}
     assert_plain(state)
 
 
@@ -379,7 +380,7 @@ def assert_plain(value):
 
 
 def test_clone_and_fit_start_anew():
-    """What is remembered of sources is no parameter."""
+    """The memory of sources is no parameter."""
     detector = fitted(window=100)
     detector.observe(PROBES, "bob")
     assert clone(detector).window == 100
@@ -387,7 +388,7 @@ def test_clone_and_fit_start_anew():
 
 
 def test_threads_do_not_lose_queries():
-    """One after another takes the lock."""
+    """They take turns."""
     detector = fitted()
     pieces = np.array_split(np.random.default_rng(10).normal(size=(400, 4)), 40)
     with ThreadPoolExecutor(4) as pool:
@@ -413,7 +414,7 @@ def table(rows, n=900):
 
 
 def test_containers_do_not_matter():
-    """pandas, polars and an array of objects tell the same."""
+    """pandas, polars and an array of objects give the same result."""
     X, X_new = table(0), table(1)
     makers = (lambda f: f, pl.from_pandas, lambda f: f.to_numpy(dtype=object))
     seen = [ProbingDetector().fit(m(X)).observe(m(X_new), "u") for m in makers]
@@ -422,8 +423,8 @@ def test_containers_do_not_matter():
         np.testing.assert_array_equal(other.repeat, seen[0].repeat)
 
 
-def test_sparse_matrices_and_lists_are_read():
-    """As the dense array is."""
+def test_sparse_matrices_and_lists_are_accepted():
+    """The result is that of the dense array."""
     X = np.where(REFERENCE > 1, REFERENCE, 0)
     for make in (sparse.csr_array, sparse.csc_matrix, list):
         seen = ProbingDetector().fit(make(X)).observe(make(X[:200]), "user")
@@ -431,7 +432,7 @@ def test_sparse_matrices_and_lists_are_read():
         np.testing.assert_array_equal(seen.evidence, dense.evidence)
 
 
-def test_bad_cells_never_raise():
+def test_invalid_cells_never_raise():
     """Missing, infinite, huge, unseen, of another type, whole columns of them."""
     detector = ProbingDetector().fit(table(0))
     bad = table(1).astype(object)
@@ -445,25 +446,25 @@ def test_bad_cells_never_raise():
 
 
 @pytest.mark.parametrize("X", [np.ones((1, 2)), np.ones((50, 2)), np.eye(5)[:, :2]])
-def test_poor_reference_learns_nothing_and_raises_no_alarm(X):
+def test_a_poor_reference_raises_no_alarm(X):
     """Where all rows are alike, nothing is known about distances."""
     detector = ProbingDetector().fit(X)
     rows = 1 + 0.01 * np.random.default_rng(0).normal(size=(300, 2))
     assert not detector.observe(rows, "user").alarm.any()
-    assert detector.what_if_allowance == np.inf
+    assert detector.detection_delay_ == np.inf
 
 
 def test_few_distinct_rows_allow_no_bold_bets():
-    """Copies of training rows teach nothing about how near others come."""
+    """Copies of training rows do not show how near others come."""
     rows = np.repeat(REFERENCE[:100], 20, axis=0)
     detector = ProbingDetector().fit(rows)
     pvalue = detector.observe(PROBES, "user").pvalue
     assert 1 / 120 < pvalue.min() < 1 / 80
-    assert detector.lengths_[-1] < 100
+    assert detector.memory_lengths_[-1] < 100
 
 
-def test_no_queries_no_outcome():
-    """Nor a source that would be remembered."""
+def test_a_batch_may_be_empty():
+    """And its source is not remembered."""
     detector = fitted()
     assert len(detector.observe(ORDINARY[:0], "user").alarm) == 0
     assert len(detector.observe(ORDINARY[:0], []).alarm) == 0
@@ -484,16 +485,18 @@ def test_sources_are_texts_numbers_or_missing():
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("window", 3, "an int of at least 4"),
-        ("window", 100.5, "an int of at least 4"),
-        ("shared_window", None, "an int of at least 4"),
-        ("n_neighbors", 0, "an int of at least 1"),
-        ("max_sources", True, "an int of at least 1"),
-        ("max_dims", 0, "an int of at least 1"),
-        ("bet", 1.0, r"a float in the range \(0, 1\)"),
-        ("keep", 0, r"a float in the range \(0, 1\]"),
-        ("limit", np.inf, "a finite float above 1"),
-        ("n_neighbors", 512, "less than the windows"),
+        ("window", 3, r"an int in the range \[4, inf\)"),
+        ("window", 100.5, r"an int in the range \[4, inf\)"),
+        ("shared_window", None, r"an int in the range \[4, inf\)"),
+        ("n_neighbors", 0, r"an int in the range \[1, inf\)"),
+        ("max_sources", True, r"an int in the range \[1, inf\)"),
+        ("max_dims", 0, r"an int in the range \[1, inf\) or None"),
+        ("epsilon", 1.0, r"a float in the range \(0, 1\)"),
+        ("forgetting_factor", 0, r"a float in the range \(0, 1\]"),
+        ("threshold", np.inf, r"a float in the range \(1, inf\)"),
+        ("threshold", 1, r"a float in the range \(1, inf\)"),
+        ("random_state", "0", "an int"),
+        ("n_neighbors", 512, "less than 'window' and 'shared_window'"),
     ],
 )
 def test_bad_parameters_are_named(name, value, words):
@@ -503,8 +506,8 @@ def test_bad_parameters_are_named(name, value, words):
         detector.fit(REFERENCE)
 
 
-def test_misuse_is_said_so():
-    """Not fitted, no table, a source or an answer too few."""
+def test_misuse_raises():
+    """Not fitted, no table, too few sources or predictions."""
     with pytest.raises(NotFittedError, match="not fitted yet"):
         ProbingDetector().observe(ORDINARY, "user")
     with pytest.raises(NotFittedError, match="not fitted yet"):
@@ -514,15 +517,15 @@ def test_misuse_is_said_so():
         detector.observe(ORDINARY[0], "user")
     with pytest.raises(ValueError, match="one value of 'source' per row, 400 of them"):
         detector.observe(ORDINARY, ["ann", "bob"])
-    with pytest.raises(ValueError, match="one value of 'answers' per row"):
-        detector.observe(ORDINARY, "user", answers=[1])
+    with pytest.raises(ValueError, match="one value of 'predictions' per row"):
+        detector.observe(ORDINARY, "user", predictions=[1])
     assert detector.sources_ == {}
 
 
 # ----------------------------------------------------------------------- hardening
 
 
-def test_label_only_keeps_the_answer_and_nothing_else():
+def test_label_only_keeps_nothing_but_the_label():
     """Rows without alarm and the given array stay as they are."""
     proba = np.random.default_rng(0).dirichlet(np.ones(3), size=50)
     before, alarm = proba.copy(), np.arange(50) % 2 == 0
@@ -533,12 +536,12 @@ def test_label_only_keeps_the_answer_and_nothing_else():
     assert np.isin(hardened[alarm], (0, 1)).all()
 
 
-def test_label_only_wants_one_mask_per_row():
+def test_label_only_needs_one_alarm_per_row():
     with pytest.raises(ValueError, match=r"Got shapes \(2, 3\) and \(3,\)"):
         label_only(np.ones((2, 3)), [True, False, True])
 
 
-def test_nobody_can_take_the_name_of_the_crowd():
+def test_no_source_can_take_the_key_of_queries_without_one():
     """The text "<None>" is a source of its own, "<1>" is not 1."""
     detector = fitted()
     detector.observe(ORDINARY[:4], [None, "<None>", 1, "<1>"])
@@ -548,7 +551,7 @@ def test_nobody_can_take_the_name_of_the_crowd():
     assert detector.status(None).n_queries == detector.status("<1>").n_queries == 1
 
 
-def test_sources_may_be_tuples_among_others_or_arrays_without_axes():
+def test_sources_may_be_tuples_or_zero_dimensional_arrays():
     detector = fitted()
     detector.observe(ORDINARY[:3], ["ann", ("bob", 1), 3])
     detector.observe(ORDINARY[3:5], np.array("ann"))
@@ -556,6 +559,6 @@ def test_sources_may_be_tuples_among_others_or_arrays_without_axes():
     assert detector.status("ann").n_queries == 3
 
 
-def test_sources_of_no_queries_are_too_many():
+def test_an_empty_batch_takes_no_sources():
     with pytest.raises(ValueError, match="one value of 'source' per row, 0 of them"):
         fitted().observe(ORDINARY[:0], ["ann"])

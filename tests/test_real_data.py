@@ -228,4 +228,4 @@ def test_a_model_without_any_part_still_assesses():
     assert not assessment
     assert assessment.drift is None
     assert assessment.reasons == []
-    assert "drift not looked for" in repr(assessment)
+    assert "drift was not checked" in repr(assessment)

@@ -1,4 +1,4 @@
-"""A new threshold from fresh labels: another model, with what it gains."""
+"""A new threshold from fresh labels: a new model, and its gain."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ TRAIN, FRESH = slice(0, 1000), slice(1000, 3000)
 
 
 def cost(tp, fp, fn, tn):
-    """A missed case costs five, a false alarm one."""
+    """Return the total cost: five for a missed case, one for a false alarm."""
     return 5 * fn + fp
 
 
@@ -30,16 +30,16 @@ def cheaper(model):
     return model.recalibrate(X[FRESH], y[FRESH], cost=cost)
 
 
-def test_it_is_another_model_that_shares_the_fitted_parts(model, cheaper):
-    """The first model, its answers and all probabilities stay as they are."""
+def test_recalibration_returns_a_new_model_that_shares_the_fitted_parts(model, cheaper):
+    """The first model and all probabilities stay unchanged."""
     assert model.threshold_ is None
     assert cheaper.estimator_ is model.estimator_
     assert_array_equal(cheaper.predict_proba(X), model.predict_proba(X))
     assert (cheaper.predict(X) != model.predict(X)).any()
 
 
-def test_answers_follow_the_threshold(cheaper):
-    """Positive is what reaches the threshold, for any selection of rows."""
+def test_predictions_follow_the_threshold(cheaper):
+    """Rows that reach the threshold are positive, for any selection of rows."""
     proba = cheaper.predict_proba(X)[:, 1]
     assert_array_equal(cheaper.predict(X), (proba >= cheaper.threshold_).astype(int))
     assert_array_equal(cheaper.predict(X[5:9]), cheaper.predict(X)[5:9])
@@ -54,19 +54,19 @@ def test_the_threshold_minimises_the_cost(model, cheaper):
     assert cheaper.threshold_ == pytest.approx(1 / 6, abs=0.06)  # Bayes: fp / (fp + fn)
 
 
-def test_the_record_says_what_was_gained(cheaper):
-    """Old and new threshold, score before and after, and an interval of the gain."""
+def test_the_record_contains_the_gain(cheaper):
+    """It has both thresholds, both scores, and the gain with an interval."""
     record = cheaper.recalibration_
     assert record.old_threshold == 0.5
     assert record.threshold == cheaper.threshold_
     assert record.gain == record.score_after - record.score_before
-    low, high = record.gain_interval
-    assert 0 < low < record.gain < high
+    lower, upper = record.gain_interval
+    assert 0 < lower < record.gain < upper
     assert record.n_samples == 2000
 
 
-def test_it_can_be_recalibrated_back(model, cheaper):
-    """Without arguments the estimator decides by itself again."""
+def test_recalibration_can_be_undone(model, cheaper):
+    """Without arguments, the estimator's own decision is restored."""
     back = cheaper.recalibrate()
     assert back.threshold_ is None
     assert back.recalibration_ is None
@@ -76,10 +76,10 @@ def test_it_can_be_recalibrated_back(model, cheaper):
 
 
 @pytest.mark.parametrize("scoring", ["f1", "balanced_accuracy", make_scorer(f1_score)])
-def test_any_scorer_of_labels_will_do(model, scoring, monkeypatch):
-    """A name or a scorer object; the score on fresh labels rises.
+def test_any_scorer_of_labels_is_accepted(model, scoring, monkeypatch):
+    """With a name or a scorer object, the score on fresh labels rises.
 
-    Scorers take milliseconds a call: the interval, which is not looked at, gets few.
+    A scorer takes a millisecond per call; few calls are enough without an interval.
     """
     monkeypatch.setattr(_threshold, "N_RESAMPLES", 10)
     monkeypatch.setattr(_threshold, "MAX_CANDIDATES", 25)
@@ -88,8 +88,8 @@ def test_any_scorer_of_labels_will_do(model, scoring, monkeypatch):
     assert f1_score(y, tuned.predict(X)) > f1_score(y, model.predict(X))
 
 
-def test_string_labels_and_cost_of_arrays():
-    """Labels may be text; the positive class is the second in order."""
+def test_labels_can_be_text():
+    """The positive class is the second one in sorted order."""
     labels = np.where(y == 1, "yes", "no")
     model = ResilientEstimator(LogisticRegression()).fit(X[TRAIN], labels[TRAIN])
     tuned = model.recalibrate(X[FRESH], labels[FRESH], cost=cost)
@@ -97,22 +97,22 @@ def test_string_labels_and_cost_of_arrays():
     assert (tuned.predict(X) == "yes").sum() > (model.predict(X) == "yes").sum()
 
 
-def test_a_fallback_s_certain_answers_do_not_move():
-    """A rule says one or nothing: no threshold changes its answer."""
+def test_the_threshold_does_not_change_a_rule_s_predictions():
+    """The probabilities of a rule are zero and one."""
     rule = RulePredictor(lambda rows: np.zeros(len(rows), int))
     model = ResilientEstimator(LogisticRegression(), fallback=rule)
     tuned = model.fit(X[TRAIN], y[TRAIN]).recalibrate(X[FRESH], y[FRESH], cost=cost)
     absurd = X[:10] * 1e6
-    answer, flags = tuned.predict(absurd, return_flags=True)
+    predictions, flags = tuned.predict(absurd, return_flags=True)
     assert flags.fallback.all()
-    assert not answer.any()
+    assert not predictions.any()
 
 
-def test_the_gain_s_interval_covers():
-    """The 90 % interval holds the true gain in 90 % of 200 repetitions.
+def test_the_interval_of_the_gain_covers_the_true_gain():
+    """The 90 % interval covers the true gain in 90 % of 200 repetitions.
 
-    Truth: the mean gain on a large sample of the thresholds chosen from 400 labels. The
-    bounds are three standard errors of a rate of .90 over 200 repetitions.
+    The true gain is the mean gain, on a large sample, of the thresholds chosen from 400
+    labels. The bounds are three standard errors of a rate of .90 over 200 repetitions.
     """
     rng = np.random.default_rng(0)
 
@@ -134,8 +134,8 @@ def test_the_gain_s_interval_covers():
     assert 0.836 <= covered <= 0.964
 
 
-def test_it_needs_a_binary_classifier():
-    """Regressors have no such method; more classes are refused."""
+def test_recalibration_needs_a_binary_classifier():
+    """Regressors do not have the method; three classes are refused."""
     assert not hasattr(ResilientEstimator(Ridge()), "recalibrate")
     with pytest.raises(AttributeError, match="recalibrate"):
         ResilientEstimator(Ridge()).fit(*make_regression()).recalibrate(X, y)
@@ -148,32 +148,35 @@ def test_it_needs_a_binary_classifier():
     ("arguments", "message"),
     [
         ({"y": np.zeros(10, int)}, "labels of both classes"),
-        ({"y": np.arange(10)}, r"y holds 2, 3, .* but the classes"),
+        ({"y": np.arange(10)}, r"y contains 2, 3, .* but the classes"),
         ({"y": y[:10], "threshold": 0.5}, r"either labelled rows or a threshold"),
-        ({"y": y[:10], "confidence": 3}, r"'confidence' parameter .* Got 3 instead"),
+        (
+            {"y": y[:10], "confidence_level": 3},
+            r"'confidence_level' parameter .* Got 3",
+        ),
         ({"y": y[:5]}, r"inconsistent numbers of samples: \[10, 5\]"),
-        ({"y": y[:10], "scoring": "roc_auc"}, "a scorer that judges labels"),
+        ({"y": y[:10], "scoring": "roc_auc"}, "a scorer of predicted labels"),
     ],
 )
 def test_bad_labels_are_refused(model, arguments, message):
-    """One class, unknown labels and contradictions are named."""
+    """The error names single classes, unknown labels and contradictions."""
     with pytest.raises(ValueError, match=message):
         model.recalibrate(X[:10], **arguments)
 
 
 def test_labels_without_rows_are_refused(model):
-    """Labels alone say nothing."""
+    """Labels alone are not enough."""
     with pytest.raises(ValueError, match="Labels need the rows"):
         model.recalibrate(None, y)
 
 
-def test_a_cost_that_is_no_function_is_refused(model):
-    """The error says what a cost is."""
-    with pytest.raises(TypeError, match=r"a function cost\(tp, fp, fn, tn\)"):
+def test_a_cost_must_be_callable(model):
+    """The error shows the signature of a cost."""
+    with pytest.raises(TypeError, match=r"a callable cost\(tp, fp, fn, tn\)"):
         model.recalibrate(X, y, cost="cheap")
 
 
-def test_a_bad_threshold_is_refused(model):
-    """A threshold is a probability."""
+def test_a_threshold_must_be_a_probability(model):
+    """A number outside [0, 1] is refused."""
     with pytest.raises(ValueError, match=r"'threshold' parameter .* Got 7 instead"):
         model.recalibrate(threshold=7)

@@ -1,4 +1,4 @@
-"""How stable answers are when rows move a little."""
+"""Predictions are stable if they stay the same for slightly perturbed rows."""
 
 import pickle
 import tracemalloc
@@ -39,17 +39,18 @@ from subjects import mixed_pipeline
 
 from resilient_estimator import NoReferenceWarning, ResilientEstimator
 from resilient_estimator._progress import Progress
+from resilient_estimator.estimator._batch import Batch
 from resilient_estimator.reference import Reference
-from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.stability import Perturbation, Stability, StabilityScorer
+from resilient_estimator.stability._constraints import PerturbationConstraints
+from resilient_estimator.stability._row_noise import RowNoise
 from resilient_estimator.stability._row_stability import (
     RowScores,
-    decides_by_proba,
+    follows_probabilities,
     spread_out,
 )
 from resilient_estimator.tabular._assign import replace_columns
 from resilient_estimator.tabular._embedding import Embedding
-from resilient_estimator.tabular._row_hash import RowNoise
 from resilient_estimator.tabular._table import read_table
 
 X, Y = make_moons(600, noise=0.3, random_state=0)
@@ -70,17 +71,17 @@ def mixed_frame(n_samples=400, seed=0):
 
 
 def moved(frame, n_copies=200, **options):
-    """Return the copies of each row, without the rows themselves."""
+    """Return the perturbed copies of each row, without the row itself."""
     perturbation = Perturbation.learn(frame)
     copies = perturbation.move(frame, n_copies=n_copies, **options)
     first = np.arange(len(copies)) % (1 + n_copies) == 0
     return copies.iloc[~first] if hasattr(copies, "iloc") else copies[~first]
 
 
-# ------------------------------------------------------------------ moving rows
+# ------------------------------------------------------------------ perturbed rows
 
 
-def test_each_row_comes_first_and_unmoved():
+def test_each_row_comes_first_and_unchanged():
     frame = mixed_frame(30)
     copies = Perturbation.learn(frame).move(frame, n_copies=4)
     pd.testing.assert_frame_equal(
@@ -88,14 +89,14 @@ def test_each_row_comes_first_and_unmoved():
     )
 
 
-def test_numbers_move_as_far_as_near_neighbours_lie_apart():
+def test_numbers_move_by_differences_between_near_neighbours():
     """A move has the distribution of the differences to five near neighbours."""
     points = np.random.default_rng(0).normal(size=(500, 2)) * [1, 100]
     z = (points - points.mean(axis=0)) / points.std(axis=0)
     near = np.argsort(cdist(z, z), axis=1)[:, 1:6]
     apart = np.abs(points[:, np.newaxis] - points[near])
     step = moved(points).reshape(500, 200, 2) - points[:, np.newaxis]
-    middle = np.abs(z).max(axis=1) < 1  # far from the ends, where moves are reflected
+    middle = np.abs(z).max(axis=1) < 1  # not near limits, where moves are reflected
     for j in range(2):
         for level in (0.25, 0.5, 0.9):
             found = np.quantile(np.abs(step[middle, :, j]), level)
@@ -104,7 +105,7 @@ def test_numbers_move_as_far_as_near_neighbours_lie_apart():
 
 
 def test_whole_numbers_stay_whole_and_keep_their_mean():
-    """Rounding at random loses no small move, as plain rounding would."""
+    """Unlike plain rounding, random rounding does not lose small moves."""
     frame = mixed_frame()
     copies = moved(frame)
     assert copies["age"].dtype == frame["age"].dtype
@@ -116,7 +117,7 @@ def test_whole_numbers_stay_whole_and_keep_their_mean():
 
 
 def test_labels_are_exchanged_as_often_as_neighbours_differ():
-    """Colours go with the amount here; shapes are all mixed up, but for a tenth."""
+    """Neighbours rarely differ in colour here, and often in shape."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(600, 5)) * 4, columns=list("abcde"))
     frame["colour"] = np.where(frame["a"] > 0, "red", "blue")
@@ -129,7 +130,7 @@ def test_labels_are_exchanged_as_often_as_neighbours_differ():
         assert rate == pytest.approx(rates[name], abs=0.01)
 
 
-def test_what_is_missing_stays_missing_and_constants_stay():
+def test_missing_values_stay_missing_and_constants_constant():
     frame = mixed_frame().astype({"colour": object})
     frame.loc[frame.index[:50], ["amount", "colour"]] = [np.nan, None]
     copies = moved(frame, n_copies=3)
@@ -139,15 +140,15 @@ def test_what_is_missing_stays_missing_and_constants_stay():
         assert (missing == frame[name].isna().to_numpy()[:, np.newaxis]).all()
 
 
-def test_moves_stay_within_the_usual_range_unless_the_row_is_outside():
+def test_moves_stay_within_the_usual_range_unless_the_row_is_beyond():
     points = np.random.default_rng(0).uniform(size=(1000, 1))
     perturbation = Perturbation.learn(points)
-    low, high = perturbation.usual[0]
-    rows = np.array([[low], [high], [5.0]])
+    lower, upper = perturbation.usual_range[0]
+    rows = np.array([[lower], [upper], [5.0]])
     copies = perturbation.move(rows, n_copies=100, size=30).reshape(3, 101)
-    assert copies[:2].min() >= low
-    assert copies[:2].max() <= high
-    assert copies[2].min() > high
+    assert copies[:2].min() >= lower
+    assert copies[:2].max() <= upper
+    assert copies[2].min() > upper
 
 
 def test_constraints_hold():
@@ -161,8 +162,8 @@ def test_constraints_hold():
         frame,
         n_copies=20,
         immutable=["colour"],
-        bounds={"age": (None, 50)},
-        monotone={0: 1},
+        limits={"age": (None, 50)},
+        monotonic_cst={0: 1},
     )
     copies = {name: asked[0][name].to_numpy().reshape(-1, 21) for name in frame}
     assert (copies["colour"] == copies["colour"][:, :1]).all()
@@ -174,14 +175,26 @@ def test_constraints_hold():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_copies": 0}, r"The 'n_copies' parameter .* must be an int >= 1. Got 0"),
-        ({"size": 0.0}, r"The 'size' parameter .* finite float > 0. Got 0.0"),
+        (
+            {"n_copies": 0},
+            r"The 'n_copies' .* an int in the range .1, inf.. Got 0",
+        ),
+        (
+            {"size": 0.0},
+            r"The 'size' .* a float in the range .0, inf.. Got 0.0",
+        ),
         ({"immutable": ["b"]}, r"The 'immutable' parameter .* column 'b', which X"),
-        ({"immutable": [0, 1]}, r"The 'immutable' parameter .* nothing is left"),
-        ({"monotone": {0: 2}}, r"The 'monotone' parameter .* 1 or -1 for 0. Got 2"),
-        ({"bounds": {0: 3}}, r"The 'bounds' parameter .* a pair .* for 0. Got 3"),
-        ({"bounds": {0: (2, 1)}}, r"The 'bounds' parameter .* lower <= upper"),
-        ({"tolerance": -1}, r"The 'tolerance' parameter .* float >= 0. Got -1"),
+        (
+            {"immutable": [0, 1]},
+            r"The 'immutable' parameter .* only some of the columns",
+        ),
+        (
+            {"monotonic_cst": {0: 2}},
+            r"The 'monotonic_cst' parameter .* or 1 for 0. Got 2",
+        ),
+        ({"limits": {0: 3}}, r"The 'limits' parameter .* a pair .* for 0. Got 3"),
+        ({"limits": {0: (2, 1)}}, r"The 'limits' parameter .* lower <= upper"),
+        ({"tolerance": -1}, r"'tolerance' .* a float in the range .0, inf.. Got -1"),
     ],
 )
 def test_bad_options_are_named(options, message):
@@ -194,7 +207,7 @@ def test_bad_options_are_named(options, message):
 
 def test_noise_is_uniform_and_uncorrelated_between_columns_and_copies():
     table = np.random.default_rng(0).normal(size=(400, 2))
-    noise = RowNoise.of(read_table(table), [0, 1], 100, seed=0)
+    noise = RowNoise.of(read_table(table), [0, 1], 100, random_state=0)
     first, second = noise.of_column(0), noise.of_column(1)
     assert kstest(first.uniform().ravel(), "uniform").pvalue > 0.01
     quantiles = (np.arange(1024) + 0.5) / 512 - 1
@@ -230,8 +243,8 @@ def test_law_2_a_row_has_the_same_stability_beside_any_others(model):
 @given(st.integers(0, 59), st.integers(0, 2**63))
 def test_law_2_for_any_row_and_seed(model, row, seed):
     frame = mixed_frame(60, seed=1)
-    one = model.score_stability(frame.iloc[[row]], n_copies=3, seed=seed)
-    twice = model.score_stability(frame.iloc[[row, row]], n_copies=3, seed=seed)
+    one = model.score_stability(frame.iloc[[row]], n_copies=3, random_state=seed)
+    twice = model.score_stability(frame.iloc[[row, row]], n_copies=3, random_state=seed)
     assert one[0] == twice[0] == twice[1]
 
 
@@ -320,8 +333,8 @@ def test_the_threshold_of_a_recalibrated_model_decides():
 
 def test_models_that_do_not_follow_their_probabilities_are_asked_for_labels():
     tuned = FixedThresholdClassifier(LogisticRegression(), threshold=0.9).fit(X, Y)
-    assert decides_by_proba(LogisticRegression().fit(X, Y), X)
-    assert not decides_by_proba(tuned, X)
+    assert follows_probabilities(LogisticRegression().fit(X, Y), X)
+    assert not follows_probabilities(tuned, X)
     near = np.abs(tuned.predict_proba(X)[:, 1] - 0.9) < 0.02
     scores = StabilityScorer(tuned).fit(X).score_samples(X)
     assert scores[near].mean() < 0.8
@@ -348,7 +361,7 @@ def test_regressors_are_measured_in_units_of_their_out_of_fold_residuals():
     assert np.abs(got - expected).mean() < 0.01  # the residuals' scale is from counts
     assert fitted.score_stability(rows, tolerance=5).mean() > got.mean()
     alone = StabilityScorer(fitted.estimator_).fit(rows, target)
-    assert alone.tolerance_[0] == pytest.approx(spread, rel=0.1)
+    assert alone.residual_scales_[0] == pytest.approx(spread, rel=0.1)
 
 
 def residual_scale_by_hand(rows, target):
@@ -360,7 +373,7 @@ def residual_scale_by_hand(rows, target):
 def test_a_regressor_without_residuals_says_what_it_needs():
     rows, target = load_diabetes(return_X_y=True)
     fitted = ResilientEstimator(LinearRegression(), cv=None).fit(rows, target)
-    with pytest.raises(ValueError, match=r"out-of-fold residuals.* another 'cv'"):
+    with pytest.raises(ValueError, match=r"out-of-fold residuals.* cv=None; refit"):
         fitted.score_stability(rows)
     with pytest.raises(ValueError, match=r"needs y for a regressor"):
         StabilityScorer(fitted).fit(rows)
@@ -405,7 +418,7 @@ def test_absurd_rows_get_a_score_from_models_that_take_them():
 
 
 def test_fit_survives_columns_that_cannot_move():
-    """Dates, nothing at all, enormous numbers: they stay, the others move."""
+    """Dates, empty columns and huge numbers stay unchanged, the others move."""
     frame = pd.DataFrame(
         {
             "when": pd.date_range("2024", periods=100),
@@ -423,8 +436,8 @@ def test_fit_survives_columns_that_cannot_move():
     pd.testing.assert_frame_equal(copies[still], thrice[still])
 
 
-def test_wide_and_sparse_rows_are_learnt_in_bounded_memory():
-    """Dense, they would take 480 MB."""
+def test_wide_sparse_rows_need_bounded_memory():
+    """A dense copy would take 480 MB."""
     rows = sparse.random(12_000, 5000, density=0.001, format="csr", rng=0)
     tracemalloc.start()
     perturbation = Perturbation.learn(rows)
@@ -455,7 +468,7 @@ def test_an_estimator_that_raises_does_so_when_it_is_asked_not_at_fit():
         model.score_stability(X)
 
 
-# ------------------------------------------------------------------ the model's score
+# ------------------------------------------------------------ stability of a model
 
 
 def test_the_assessment_has_the_stability_of_the_model(model):
@@ -467,14 +480,14 @@ def test_the_assessment_has_the_stability_of_the_model(model):
     stays = said[:, 1:] == said[:, :1]
     assert stability.value == pytest.approx(stays.mean())
     assert stability.flip_rate == pytest.approx(1 - stays.mean())
-    assert stability.low < stability.value < stability.high
+    assert stability.lower < stability.value < stability.upper
     assert f"stability {stability.value:.3f}" in repr(assessment)
     assert "stability" in assessment._repr_html_()
     assert model.assess(frame).stability is None
 
 
 def test_the_intervals_cover_and_are_narrow():
-    """Share of all rows' mean within the 95 % interval; width with 200 rows."""
+    """The 95 % interval from 200 rows contains the mean over all rows."""
     rows, target = make_classification(6000, 10, flip_y=0.1, random_state=0)
     for classifier in (LogisticRegression(), DecisionTreeClassifier(max_depth=5)):
         scorer = StabilityScorer(classifier, n_copies=10).fit(
@@ -486,8 +499,8 @@ def test_the_intervals_cover_and_are_narrow():
         for _ in range(1000):
             drawn = pool[rng.integers(len(pool), size=200)]
             found = Stability.of(RowScores(drawn, drawn), n_copies=10)
-            covered.append(found.low <= pool.mean() <= found.high)
-            widths.append(found.high - found.low)
+            covered.append(found.lower <= pool.mean() <= found.upper)
+            widths.append(found.upper - found.lower)
         assert 0.93 <= np.mean(covered) <= 0.98
         assert np.mean(widths) < 0.06
 
@@ -518,7 +531,8 @@ def test_unstable_and_uncertain_rows_are_told_apart():
     fitted = ResilientEstimator(
         LogisticRegression(), fallback="prior", min_stability=0.8, min_confidence=0.7
     ).fit(X, Y)
-    proba, flags = fitted._answer("predict_proba", X, want_flags=True)
+    batch = Batch(fitted, X)
+    proba, flags = batch.answer("predict_proba"), batch.flags
     np.testing.assert_array_equal(
         flags.uncertain, fitted.estimator_.predict_proba(X).max(axis=1) < 0.7
     )
@@ -641,7 +655,7 @@ def test_space_is_finite_for_any_cell():
 
 def test_residual_scales_come_from_counts():
     residuals = np.random.default_rng(0).normal(3, 2, size=(5000, 1))
-    found = residual_scales(Reference.learn(residuals))
+    found = Reference.learn(residuals).robust_scales()
     assert found[0] == pytest.approx(2, rel=0.05)
 
 
@@ -649,7 +663,7 @@ def test_residual_scales_come_from_counts():
 
 
 def test_law_2_a_row_moves_alike_beside_cells_of_another_type():
-    """A label, a date or nothing beside a number changes the type of the column."""
+    """A label or a missing value beside a number changes the type of the column."""
     learnt = Perturbation.learn(np.random.default_rng(0).normal(size=(200, 2)))
     rows = np.array([[1, 2.0], ["a", 3.0], [None, 2.0], [0.5, 7]], dtype=object)
     together = learnt.move(rows, n_copies=4).reshape(4, 5, 2)
@@ -667,7 +681,7 @@ def test_law_6_columns_in_another_order_move_alike():
 
 
 def test_numbers_stay_within_the_type_of_their_column():
-    """A cast of 300 to eight bits wraps around in pandas, and fails in polars."""
+    """Casting 300 to eight bits wraps around in pandas, and fails in polars."""
     values = np.random.default_rng(0).integers(0, 256, size=300)
     learnt = Perturbation.learn(pd.DataFrame({"pixel": values}))
     ends = np.array([0, 255, 255], dtype=np.uint8)
@@ -682,7 +696,7 @@ def test_numbers_stay_within_the_type_of_their_column():
 
 @pytest.mark.parametrize("cells", [[1, 2], [1.5, 2.5], [True, False]])
 @pytest.mark.parametrize("container", [pd.DataFrame, pl.DataFrame, np.array])
-def test_law_8_numbers_where_there_were_labels_are_exchanged_too(container, cells):
+def test_law_8_numbers_in_a_column_of_labels_are_exchanged_too(container, cells):
     labels = np.random.default_rng(0).choice(["red", "blue"], size=(200, 1))
     learnt = Perturbation.learn(labels.astype(object), n_neighbors=150)
     rows = np.array(cells)[:, np.newaxis]
@@ -706,13 +720,13 @@ def test_a_target_that_is_a_column_has_one_tolerance():
     neighbours = DecisionTreeRegressor(max_depth=3, random_state=0).fit(rows, target)
     flat = StabilityScorer(neighbours).fit(rows, target)
     column = StabilityScorer(neighbours).fit(rows, target[:, np.newaxis])
-    np.testing.assert_array_equal(flat.tolerance_, column.tolerance_)
+    np.testing.assert_array_equal(flat.residual_scales_, column.residual_scales_)
 
 
 def test_what_cannot_be_scored_is_said_by_fit():
     rows, target = load_diabetes(return_X_y=True)
     numbers = ResilientEstimator(LinearRegression(), cv=None, min_stability=0.5)
-    with pytest.raises(ValueError, match=r"out-of-fold residuals.* another 'cv'"):
+    with pytest.raises(ValueError, match=r"out-of-fold residuals.* cv=None; refit"):
         numbers.fit(rows, target)
     pipeline = make_pipeline(CountVectorizer(), LogisticRegression())
     texts = ResilientEstimator(pipeline, guard=None, detector=None, min_stability=0.5)
@@ -722,11 +736,13 @@ def test_what_cannot_be_scored_is_said_by_fit():
     texts.set_params(min_stability=None).fit(words, liked)
     with pytest.raises(ValueError, match=r"Expected a table of rows. Got list"):
         texts.score_stability(words)
-    with pytest.raises(ValueError, match=r"'n_neighbors' .* an int >= 1. Got 0"):
+    with pytest.raises(
+        ValueError, match=r"'n_neighbors' .* an int in the range .1, inf.. Got 0"
+    ):
         StabilityScorer(LogisticRegression(), n_neighbors=0).fit(X, Y)
 
 
-def test_exchanging_many_labels_takes_memory_for_the_rows_only():
+def test_memory_does_not_depend_on_the_number_of_labels():
     labels = np.repeat([f"label {i}" for i in range(200)], 20)[:, np.newaxis]
     rows = np.random.default_rng(0).permutation(labels).astype(object)
     learnt = Perturbation.learn(rows)
@@ -738,7 +754,7 @@ def test_exchanging_many_labels_takes_memory_for_the_rows_only():
 
 
 def test_rows_are_spread_over_the_batch():
-    """Of 1,999 rows not the first thousand."""
+    """A thousand of 1,999 rows are not just the first thousand."""
     chosen = spread_out(np.arange(1999), 1000)
     assert len(chosen) == 1000
     assert chosen[-1] >= 1997
@@ -750,7 +766,7 @@ def test_rows_are_spread_over_the_batch():
 
 
 class Clock:
-    """Time passes when a model is asked."""
+    """A clock that only advances when the test says so."""
 
     def __init__(self):
         self.now = 0.0
@@ -762,17 +778,17 @@ class Clock:
 @pytest.mark.parametrize(
     ("per_row", "n_samples", "n_lines"), [(0.05, 3000, 2), (0.001, 3000, 0)]
 )
-def test_a_slow_model_says_how_long_it_takes(
+def test_a_slow_model_logs_the_remaining_time(
     monkeypatch, caplog, per_row, n_samples, n_lines
 ):
     clock = Clock()
     monkeypatch.setattr("resilient_estimator._progress.monotonic", clock)
     fitted = ResilientEstimator(LogisticRegression(), cv=None).fit(X, Y)
-    ask = fitted.estimator_.predict_proba
+    predict_proba = fitted.estimator_.predict_proba
 
     def slow(rows):
         clock.now += per_row * len(rows) / 11
-        return ask(rows)
+        return predict_proba(rows)
 
     fitted.estimator_.predict_proba = slow
     with caplog.at_level("WARNING", logger="resilient_estimator"):
@@ -785,26 +801,37 @@ def test_a_slow_model_says_how_long_it_takes(
             "row), about 100 s left"
         )
     caplog.clear()
-    fitted.score_stability(X, n_copies=10)  # a single block says nothing
+    fitted.score_stability(X, n_copies=10)  # a single block logs nothing
     assert not caplog.records
 
 
-def test_progress_is_told_every_ten_seconds_until_little_remains(monkeypatch, caplog):
+def test_progress_is_logged_every_ten_seconds_until_little_remains(monkeypatch, caplog):
     clock = Clock()
     monkeypatch.setattr("resilient_estimator._progress.monotonic", clock)
     progress = Progress("work", total=100, unit="steps")
     for done in range(1, 101):
         clock.now = float(done)
         progress.step(done)
-    told = [record.getMessage().split()[1] for record in caplog.records]
-    assert told == ["1", "11", "21", "31", "41", "51", "61", "71", "81"]
+    logged = [record.getMessage().split()[1] for record in caplog.records]
+    assert logged == ["1", "11", "21", "31", "41", "51", "61", "71", "81"]
 
 
-@pytest.mark.parametrize("name", ["bounds", "monotone"])
-def test_constraints_that_are_no_dict_are_named(name):
-    model = ResilientEstimator(LogisticRegression(), cv=None).fit(X, Y)
-    with pytest.raises(TypeError, match=rf"'{name}' parameter .* a dict from columns"):
-        model.score_stability(X, **{name: [0]})
+@pytest.mark.parametrize("name", ["limits", "monotonic_cst"])
+def test_limits_and_directions_must_be_dicts(name):
+    with pytest.raises(TypeError, match=rf"'{name}' parameter of owner must be a dict"):
+        PerturbationConstraints.read(["age"], owner="owner", **{name: [0]})
+
+
+def test_columns_without_a_direction_move_both_ways():
+    """Like scikit-learn's `monotonic_cst`, 0 means that there is no constraint."""
+    points = np.random.default_rng(0).normal(size=(100, 2))
+    constraints = PerturbationConstraints.read(
+        ["a", "b"], owner="owner", monotonic_cst={"a": -1, "b": 0}
+    )
+    copies = moved(points, constraints=constraints).reshape(100, 200, 2)
+    step = copies - points[:, np.newaxis]
+    assert step[..., 0].max() <= 0
+    assert step[..., 1].min() < 0 < step[..., 1].max()
 
 
 def test_nullable_booleans_move_and_stay_booleans():
@@ -818,10 +845,10 @@ def test_nullable_booleans_move_and_stay_booleans():
     assert (rows[:, 1:] != rows[:, :1]).any()
 
 
-def test_intervals_are_not_kept():
-    """Fitted state is plain, and cut edges are not the model's to remember."""
+def test_intervals_are_neither_stored_nor_exchanged():
+    """Fitted state consists of plain types only."""
     frame = pd.DataFrame({"cut": pd.cut(np.arange(100.0), 4), "number": np.arange(100)})
     perturbation = Perturbation.learn(frame)
-    assert perturbation.levels == [None, None]
+    assert perturbation.exchanges == [None, None]
     copies = perturbation.move(frame, n_copies=1)
     assert copies["cut"].iloc[::2].tolist() == copies["cut"].iloc[1::2].tolist()

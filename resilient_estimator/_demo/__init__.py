@@ -1,1 +1,1 @@
-"""The demonstration: a model that walks through time, and what it learns."""
+"""The demonstration: walk a model forward through time, and summarise what happens."""

@@ -1,4 +1,4 @@
-"""Rows in the order of time, and the model that is to meet them."""
+"""Rows in time order, and the model that predicts them."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from resilient_estimator.estimator._estimator import ResilientEstimator
 
 
 class DemoError(Exception):
-    """What the user has to mend, in one line."""
+    """An error that the user can fix, described in one line."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A reference, the windows that come after it, and an unfitted model.
+    """Training rows, the windows that follow them, and an unfitted model.
 
     Attributes
     ----------
     title : str
-        What is shown, in a sentence or two.
+        Description in a sentence or two.
     model : ResilientEstimator
         Unfitted model.
     X : ndarray or DataFrame of shape (n_samples, n_features)
-        All rows, in the order of time.
+        All rows, in time order.
     y : ndarray of shape (n_samples,)
         All targets.
     edges : list of int
-        Where the windows begin; the reference lies before the first, and the last is
-        the end of the rows.
+        Positions at which windows begin. The rows before the first one are for
+        training; the last one is the number of rows.
     windows : list of str
         Name of each window.
     features : list of str
         Names of the columns.
     unit : str
-        What a window is called, for example "month".
+        Word for a window, for example "month".
     notes : list of str
-        What was done to the rows before.
+        Rows and columns that were left out.
     """
 
     title: str
@@ -65,5 +65,5 @@ class Stream:
 
     @property
     def binary(self) -> bool:
-        """Whether there is a cost of missing one of two classes."""
+        """Whether there are two classes, so that misses and false alarms have costs."""
         return bool(is_classifier(self.model)) and len(np.unique(self.y)) == 2

@@ -1,4 +1,4 @@
-"""The stream of a table that the user brings."""
+"""The stream of a table provided by the user."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_CLASS_NUMBERS = 20
 
 
 def table_stream(path: str, target: str, time: str | None) -> Stream:
-    """Return a table as a stream: its first third, and up to 12 windows after it.
+    """Return a table as a stream: the first third, then at most 12 windows.
 
     Parameters
     ----------
@@ -36,31 +36,21 @@ def table_stream(path: str, target: str, time: str | None) -> Stream:
     target : str
         Column to predict.
     time : str or None
-        Column to sort by; None keeps the order of the rows.
+        Column to sort by; None keeps the order of the file.
 
     Raises
     ------
     DemoError
         If the file cannot be used.
     """
-    table = read_file(path)
-    for column in filter(None, (target, time)):
-        check_column(table, column, path)
-    if target == time:
-        raise DemoError("--target and --time are the same column")
     notes: list[str] = []
-    table, times = sort_by_time(table, time, notes)
-    table, times = drop_unlabelled(table, times, target, notes)
-    if len(table) < MIN_ROWS:
-        raise DemoError(
-            f"{path} has {len(table):,} usable rows; at least {MIN_ROWS} are needed"
-        )
+    table, times = read_rows(path, target, time, notes)
     y, classify = read_target(table[target], target)
-    edges = cut(len(table), None if times is None else times.to_numpy())
+    edges = window_edges(len(table), None if times is None else times.to_numpy())
     table = table.drop(columns=[target, *filter(None, [time])])
     X = read_features(table, edges[0], notes)
     kind = "classification" if classify else "regression"
-    order = f"in the order of {time}" if time else "in the order of the file"
+    order = f"sorted by {time}" if time else "in file order"
     return Stream(
         title=(
             f"{Path(path).name}: {kind} of {target} from {X.shape[1]} columns, {order}."
@@ -77,8 +67,26 @@ def table_stream(path: str, target: str, time: str | None) -> Stream:
     )
 
 
+def read_rows(
+    path: str, target: str, time: str | None, notes: list[str]
+) -> tuple[Any, Any]:
+    """Return the rows that have a target, sorted by time, and their times."""
+    table = read_file(path)
+    for column in filter(None, (target, time)):
+        check_column(table, column, path)
+    if target == time:
+        raise DemoError("--target and --time are the same column")
+    table, times = sort_by_time(table, time, notes)
+    table, times = drop_unlabelled(table, times, target, notes)
+    if len(table) < MIN_ROWS:
+        raise DemoError(
+            f"{path} has {len(table):,} usable rows; at least {MIN_ROWS} are needed"
+        )
+    return table, times
+
+
 def table_model(*, classify: bool) -> ResilientEstimator:
-    """Return a model that takes categories and missing values as they are."""
+    """Return a model that supports categories and missing values natively."""
     boosting = (
         HistGradientBoostingClassifier if classify else HistGradientBoostingRegressor
     )
@@ -108,7 +116,7 @@ def read_file(path: str) -> Any:
 
 
 def _separator(path: str) -> str:
-    """Return what separates the names in the first line; a comma if compressed."""
+    """Return the separator used in the first line; a comma for compressed files."""
     if Path(path).suffix in {".gz", ".bz2", ".xz", ".zip", ".zst"}:
         return ","
     with Path(path).open(encoding="utf-8", errors="replace") as file:
@@ -117,7 +125,7 @@ def _separator(path: str) -> str:
 
 
 def check_column(table: Any, column: str, path: str) -> None:
-    """Raise unless the table has the column once."""
+    """Raise a DemoError unless the table has the column exactly once."""
     n_found = list(table.columns).count(column)
     if n_found != 1:
         names = ", ".join(table.columns[:20]) + (", ..." if table.shape[1] > 20 else "")
@@ -126,7 +134,7 @@ def check_column(table: Any, column: str, path: str) -> None:
 
 
 def sort_by_time(table: Any, time: str | None, notes: list[str]) -> tuple[Any, Any]:
-    """Return the table in the order of time, and the times; text is read as dates."""
+    """Return the table sorted by time, and the times; text is read as dates."""
     if time is None:
         return table, None
     times = table[time]
@@ -143,12 +151,12 @@ def sort_by_time(table: Any, time: str | None, notes: list[str]) -> tuple[Any, A
 
 
 def read_dates(texts: Any) -> Any:
-    """Return texts as dates, read in the way that most of them allow."""
+    """Return texts as dates, parsed in the way that most of them allow."""
     import pandas as pd  # noqa: PLC0415  an extra
 
     ways: list[dict[str, Any]] = [{}, {"dayfirst": True}, {"format": "mixed"}]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that it has to guess
+        warnings.simplefilter("ignore", UserWarning)  # the format is guessed
         readings = [
             pd.to_datetime(texts, errors="coerce", utc=True, **way) for way in ways
         ]
@@ -158,7 +166,7 @@ def read_dates(texts: Any) -> Any:
 def drop_unlabelled(
     table: Any, times: Any, target: str, notes: list[str]
 ) -> tuple[Any, Any]:
-    """Leave out the rows whose target is missing or infinite."""
+    """Drop the rows whose target is missing or infinite."""
     values = table[target]
     known = values.notna()
     if values.dtype.kind == "f":
@@ -170,7 +178,7 @@ def drop_unlabelled(
 
 
 def read_target(values: Any, target: str) -> tuple[NDArray[Any], bool]:
-    """Return the targets, and whether they are labels."""
+    """Return the targets, and whether they are class labels."""
     n_values = values.nunique()
     if n_values < 2:
         raise DemoError(
@@ -182,31 +190,25 @@ def read_target(values: Any, target: str) -> tuple[NDArray[Any], bool]:
     if n_values > MAX_CLASSES:
         raise DemoError(
             f"the target {target!r} has {n_values:,} different labels; at most "
-            f"{MAX_CLASSES} can be told apart"
+            f"{MAX_CLASSES} are supported"
         )
     if values.dtype.kind in "iuf":
         return values.to_numpy(), True
     return values.astype(str).to_numpy(dtype=str), True
 
 
-def read_features(table: Any, n_reference: int, notes: list[str]) -> Any:
-    """Return the columns as numbers and categories; note what is left out."""
+def read_features(table: Any, n_training: int, notes: list[str]) -> Any:
+    """Return the columns as numbers and categories; note which ones are left out."""
     kept = {}
     for name in dict.fromkeys(table.columns):
         column = table[name]
         if column.ndim > 1:
             raise DemoError(f"there are several columns {name!r}")
-        kind = column.dtype.kind
-        if column.iloc[:n_reference].isna().all():
-            notes.append(f"column {name} left out: no value to learn from")
-        elif kind in "mMc":
-            notes.append(f"column {name} left out: {column.dtype} is not a number")
-        elif kind == "i" and column.is_unique and column.is_monotonic_increasing:
-            notes.append(f"column {name} left out: it only numbers the rows")
-        elif kind in "iufb":
+        obstacle = _obstacle(column, n_training)
+        if obstacle:
+            notes.append(f"column {name} left out: {obstacle}")
+        elif column.dtype.kind in "iufb":
             kept[name] = column.astype(np.float64)
-        elif (n_levels := column.astype("string").nunique()) > MAX_LEVELS:
-            notes.append(f"column {name} left out: {n_levels:,} different texts")
         else:
             kept[name] = column.astype("string").astype(object).astype("category")
     if not kept:
@@ -215,10 +217,27 @@ def read_features(table: Any, n_reference: int, notes: list[str]) -> Any:
     return frame.reset_index(drop=True)
 
 
-def cut(n_samples: int, times: NDArray[Any] | None) -> list[int]:
-    """Return where the windows begin and end, after the first third.
+def _obstacle(column: Any, n_training: int) -> str:
+    """Return why a column cannot be used; "" if it can."""
+    kind = column.dtype.kind
+    if column.iloc[:n_training].isna().all():
+        return "no value to train on"
+    if kind in "mMc":
+        return f"{column.dtype} is not a number"
+    if kind == "i" and column.is_unique and column.is_monotonic_increasing:
+        return "it only numbers the rows"
+    if (
+        kind not in "iufb"
+        and (n_texts := column.astype("string").nunique()) > MAX_LEVELS
+    ):
+        return f"{n_texts:,} different texts"
+    return ""
 
-    Rows of the same time stay together.
+
+def window_edges(n_samples: int, times: NDArray[Any] | None) -> list[int]:
+    """Return the edges of the windows that follow the first third of the rows.
+
+    Rows with the same time stay together.
     """
     first = n_samples // 3
     n_windows = min(MAX_WINDOWS, (n_samples - first) // MIN_WINDOW_ROWS)
@@ -230,12 +249,12 @@ def cut(n_samples: int, times: NDArray[Any] | None) -> list[int]:
         edges = np.append(np.unique(begins[begins > 0]), n_samples)
         edges = np.unique(edges)
     if len(edges) < 2:
-        raise DemoError("all rows have the same time: there is nothing to walk through")
+        raise DemoError("all rows have the same time: there are no windows")
     return [int(edge) for edge in edges]
 
 
 def window_name(times: Any, start: int, stop: int) -> str:
-    """Return the first and the last time of a window, or its rows."""
+    """Return the first and the last time of a window, or its row numbers."""
     if times is None:
         return f"{start + 1:,}-{stop:,}"
     first, last = _time_text(times.iloc[start]), _time_text(times.iloc[stop - 1])

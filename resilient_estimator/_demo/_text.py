@@ -1,4 +1,4 @@
-"""The walk as lines of plain text."""
+"""The walk-forward evaluation as lines of plain text."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from sklearn.base import is_classifier
 
-from resilient_estimator._demo._lessons import lessons
 from resilient_estimator._demo._stream import Stream
-from resilient_estimator._demo._walk import (
+from resilient_estimator._demo._summary import summarise
+from resilient_estimator._demo._walk_forward import (
     COST_OF_MISS,
     Step,
     fit_model,
     retrained_losses,
-    walk,
+    walk_forward,
 )
 from resilient_estimator.drift import FEATURES
 
@@ -23,14 +23,14 @@ WIDTH = 88
 
 
 def demo_lines(stream: Stream, progress: Callable[[str], None]) -> Iterator[str]:
-    """Fit, walk, and yield every line as soon as it is known.
+    """Fit the model, walk it forward, and yield each line as soon as it is known.
 
     Parameters
     ----------
     stream : Stream
-        What to walk through.
+        Training rows, windows and model.
     progress : callable
-        Is told what is going on; "" when a line is about to come.
+        Called with a text about the current step, and with "" before a line is yielded.
     """
     yield from _paragraph(stream.title)
     yield from (f"note: {note}" for note in stream.notes)
@@ -40,20 +40,20 @@ def demo_lines(stream: Stream, progress: Callable[[str], None]) -> Iterator[str]
     yield ""
     yield from _header(stream)
     steps: list[Step] = []
-    for step in walk(model, stream):
+    for step in walk_forward(model, stream):
         steps.append(step)
         progress("")
         yield _row(step, stream)
         progress(f"{stream.unit} {len(steps)} of {len(stream.windows)} done")
-    progress("training once more")
-    new = retrained_losses(model, stream)
+    progress("retraining")
+    retrained = retrained_losses(model, stream)
     progress("")
     yield ""
-    yield f"What the model itself says about {stream.unit} {steps[-1].name}:"
+    yield f"The model's own assessment of {stream.unit} {steps[-1].name}:"
     yield from _wrapped_lines(repr(steps[-1].assessment))
     yield ""
-    yield "What the walk has shown:"
-    yield from _paragraph(" ".join(lessons(stream, steps, new)))
+    yield "Summary:"
+    yield from _paragraph(" ".join(summarise(stream, steps, retrained)))
 
 
 def _header(stream: Stream) -> Iterator[str]:
@@ -64,9 +64,9 @@ def _header(stream: Stream) -> Iterator[str]:
     if stream.binary:
         positive = np.unique(stream.y)[1].item()
         yield from _paragraph(
-            f"cost: {COST_OF_MISS} for each row of class {positive!r} that is missed, "
-            "1 for each false alarm. recal.: cost with the threshold set anew on the "
-            f"labels of the {stream.unit} before."
+            f"cost: {COST_OF_MISS} for each missed row of class {positive!r}, 1 for "
+            "each false alarm. recal.: cost after recalibrating the threshold on the "
+            f"labels of the previous {stream.unit}."
         )
         yield ""
         line += f"  {'cost/case':>9}  {'recal.':>7}"
@@ -79,28 +79,26 @@ def _row(step: Step, stream: Stream) -> str:
     drift, flags = step.assessment.drift, step.assessment.flags
     share, worst = "", ""
     if drift is not None:
-        columns = drift.of(FEATURES)
-        n_drifted = int(drift.drifted[columns].sum())
-        share = f"{n_drifted} of {len(columns)}"
-        if n_drifted:
-            first = next(i for i in drift.order if i in columns)
+        share = f"{drift.n_drifted} of {drift.n_columns}"
+        if drift.n_drifted:
+            first = next(i for i in drift.order if i in drift.of(FEATURES))
             worst = f"{drift.features[first]}: {drift.words[first]}"
     n_fallback = int(np.count_nonzero(flags["fallback"]))
     line = f"{step.name:<{name}}  {step.score:>8.2f}  {share:>8}  "
     line += f"{worst or '-':<{width}}  {n_fallback:>8,}"
     if stream.binary:
-        line += f"  {_money(step.cost):>9}  {_money(step.cost_recalibrated):>7}"
+        line += f"  {_cost(step.cost):>9}  {_cost(step.cost_recalibrated):>7}"
     return line
 
 
 def _widths(stream: Stream) -> tuple[int, int]:
-    """Return the widths of the columns that hold names."""
+    """Return the widths of the table's columns that hold names."""
     name = max(map(len, [stream.unit, *stream.windows]))
     worst = max(map(len, ["worst colu", *stream.features])) + len(": moderate")
     return name, worst
 
 
-def _money(cost: float | None) -> str:
+def _cost(cost: float | None) -> str:
     return "-" if cost is None else f"{cost:.2f}"
 
 
@@ -109,7 +107,7 @@ def _paragraph(text: str) -> list[str]:
 
 
 def _wrapped_lines(text: str) -> Iterator[str]:
-    """Yield the lines, wrapped, with every "%" on the line of its number."""
+    """Yield the wrapped lines, each "%" on the same line as its number."""
     for line in text.replace(" %", "\N{NO-BREAK SPACE}%").splitlines():
         indent = "    " if line.startswith("  - ") else ""
         for part in textwrap.wrap(

@@ -1,4 +1,4 @@
-"""Rows that were made to fool the model."""
+"""Rows that were made to fool the model, and drift that harms it."""
 
 from resilient_estimator._public import publish
 from resilient_estimator.adversarial._adversarial_guard import AdversarialGuard

@@ -1,10 +1,11 @@
-"""Flag rows that were changed so that the model errs."""
+"""Flag rows that were changed to make the model err."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Self, cast
+from numbers import Integral
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +13,36 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._typing import Floats, Mask
-from resilient_estimator._validation import parameter_error
-from resilient_estimator.adversarial._neighbours import proportional_sample
-from resilient_estimator.adversarial._readable_rows import (
-    Asked,
-    ask_out_of_fold,
-    ask_readable,
+from resilient_estimator._typing import Floats, Mask, Positions
+from resilient_estimator._validation import (
+    COUNT,
+    N_JOBS,
+    OPEN_PROPORTION,
+    SEED,
+    Constraints,
+    Interval,
+    Options,
+    Satisfies,
+    check_argument,
+    check_parameters,
+)
+from resilient_estimator.adversarial._model_predictions import (
+    HeldOut,
+    Predictions,
+    check_held_out,
     check_model,
-    columns_with_holes,
-    one_target,
+    check_target,
+    invalid_columns,
+    predict_held_out,
+    predict_rows,
 )
-from resilient_estimator.adversarial._witnesses import (
-    NAMES,
-    ClassWitnesses,
-    NumberWitnesses,
-    Witnesses,
-    is_picture,
+from resilient_estimator.adversarial._neighbours import stratified_sample
+from resilient_estimator.adversarial._nonconformity import (
+    COMPONENTS,
+    ClassifierScorer,
+    NonconformityScorer,
+    RegressorScorer,
 )
-from resilient_estimator.exceptions import is_count, is_number
 from resilient_estimator.statistics._conformal_pvalues import ConformalSum
 from resilient_estimator.tabular._embedding import Embedding
 from resilient_estimator.tabular._table import Table, read_table
@@ -40,47 +52,54 @@ LOGGER = logging.getLogger("resilient_estimator")
 
 K_PICTURES = 5
 K_TABLES = 10
-LEAST_REFERENCE = 100
-SCALINGS = ("auto", "columns", "common")
-CORRECTIONS = ("nearest_class", "witness")
+MIN_REFERENCE = 100
+CORRECTIONS = ("nearest_class", "forest")
+
+
+def _are_components(value: Any) -> bool:
+    """Whether a value lists some of the components."""
+    is_list = isinstance(value, (list, tuple)) and len(value) > 0
+    return is_list and all(name in COMPONENTS for name in value)
 
 
 class AdversarialGuard(BaseEstimator):
-    """Flag rows that were changed so that the model errs.
+    """Flag rows that were changed to make the model err.
 
-    An attacker moves a row just so far that the model's answer changes. Most training
-    rows nearby then still have the old answer, and so has a model of another kind. Up
-    to three witnesses are asked about each answer of the model:
+    An attacker moves a row just far enough for the model's prediction to change. Most
+    training rows nearby then still have the old label, and a model of another kind
+    still predicts it. Up to three scores say how little a prediction conforms:
 
-    - trust: are `n_neighbors` rows of the class answered as near as those of another
-      class (after Jiang et al., 2018)? For a regressor: is the answer that of the
-      neighbours?
-    - witness: does a random forest agree?
+    - trust: are `n_neighbors` rows of the predicted class as near as those of another
+      class (after Jiang et al., 2018)? For a regressor: is the prediction close to the
+      targets of the neighbours?
+    - forest: does a random forest agree?
     - distance: are there training rows nearby at all?
 
-    Each has a p-value among the training rows, which answer for themselves in a fair
-    way: without their own neighbourhood, by models that did not learn from them. The
-    p-values are summed (Fisher) and ranked once more, so that a row which is like those
-    of training is flagged with a chance of about `alpha`, whatever the model.
+    Each has a p-value by its rank among the training rows, whose scores are those of
+    unseen rows: without themselves as neighbours, from models that were not trained on
+    them. The p-values are summed (Fisher) and ranked once more, so that a row like
+    those of training is flagged with probability of about `alpha`, whatever the model.
 
-    **It keeps training rows** (`keeps_rows_` of them), as neighbours cannot be found
-    without: they can be read from the pickle. So it is not among the default guards.
+    **It keeps training rows** (`n_reference_rows_` of them), as there are no neighbours
+    without them: they can be read from the pickle. So it is not among the default
+    guards.
 
-    It stops the attacker who does not know it. One who does gets through by moving rows
+    It stops an attacker who does not know it. One who does gets through by moving rows
     farther (see the example "attack_and_defence").
 
     Parameters
     ----------
     model : estimator or None, default=None
         Classifier or regressor to be guarded, for a guard used alone: a clone of it is
-        fitted. One wrapped in `sklearn.frozen.FrozenEstimator` is asked as it is; rows
-        given to `fit` must not be those that it learnt from. As the `guard` of a
+        fitted. One wrapped in `sklearn.frozen.FrozenEstimator` is used as it is; rows
+        given to `fit` must not be those that it was trained on. As the `guard` of a
         `ResilientEstimator`, leave it out: it gets the estimator fitted there.
     alpha : float, default=0.05
-        Share of harmless rows that may be flagged; below one per training row, none is.
-    components : "auto" or list of {"trust", "witness", "distance"}, default="auto"
-        Whom to ask. "auto": "trust" for pictures (twenty columns or more, on one
-        scale), else all.
+        Share of harmless rows that may be flagged. No row is flagged if `alpha` is
+        below one divided by the number of training rows.
+    components : "auto" or list of {"trust", "forest", "distance"}, default="auto"
+        Which scores to compute. "auto": "trust" for pictures (twenty columns or more,
+        on one scale), else all.
     n_neighbors : "auto" or int, default="auto"
         Neighbours per class. "auto": 5 for pictures, else 10.
     scaling : {"auto", "columns", "common"}, default="auto"
@@ -88,25 +107,25 @@ class AdversarialGuard(BaseEstimator):
     max_reference : int, default=20000
         Most training rows to keep: a sample in which each class has its share.
     cv : int, splitter or iterable, default=5
-        How rows are split, so that models answer rows that they did not learn from. An
-        int is a number of folds: stratified for classifiers, blocks for regressors.
+        How rows are split for held-out predictions. An int is a number of folds:
+        stratified for classifiers, blocks for regressors.
     n_jobs : int or None, default=None
-        How many folds are fitted at a time.
+        Number of folds fitted in parallel.
     random_state : int, RandomState instance or None, default=0
         Seed of the sample and of the forest.
 
     Attributes
     ----------
     model_ : estimator
-        The guarded model; `inspect` asks it, too.
+        The guarded model; `inspect` calls its `predict`.
     components_ : list of str
-        Which witnesses are asked.
-    keeps_rows_ : int
-        How many training rows are kept.
+        Which scores are computed.
+    n_reference_rows_ : int
+        Number of training rows that are kept.
     training_flags_ : ndarray of bool of shape (n_samples,)
         What `inspect_training` returns.
     classes_ : ndarray of shape (n_classes,)
-        Labels of the rows kept, of classifiers.
+        Labels of the rows that are kept, of classifiers.
 
     References
     ----------
@@ -130,6 +149,27 @@ class AdversarialGuard(BaseEstimator):
     >>> guard.correct(row)
     array([0])
     """
+
+    takes_table: ClassVar[bool] = True
+    _constraints: ClassVar[Constraints] = {
+        "alpha": [OPEN_PROPORTION],
+        "components": [
+            Options("auto"),
+            Satisfies(_are_components, f"a list of some of {list(COMPONENTS)!r}"),
+        ],
+        "n_neighbors": [Options("auto"), COUNT],
+        "scaling": [Options("auto", "columns", "common")],
+        "max_reference": [Interval(Integral, MIN_REFERENCE, np.inf)],
+        "n_jobs": [N_JOBS],
+        "random_state": [
+            SEED,
+            Satisfies(
+                lambda value: isinstance(value, np.random.RandomState),
+                "a RandomState instance",
+            ),
+            None,
+        ],
+    }
 
     def __init__(
         self,
@@ -155,7 +195,7 @@ class AdversarialGuard(BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Fit a clone of `model`, and learn what its answers are like.
+        """Fit a clone of `model`, and calibrate the scores of its predictions.
 
         Parameters
         ----------
@@ -172,25 +212,29 @@ class AdversarialGuard(BaseEstimator):
         Raises
         ------
         TypeError
-            If there is no `model`, or it is neither classifier nor regressor.
+            If there is no `model`, or it is neither a classifier nor a regressor.
         """
         check_model(self, self.model)
         return self.fit_model(clone(self.model).fit(X, y), X, y)
 
     def fit_model(self, model: Any, X: Any, y: Any, out_of_fold: Any = None) -> Self:
-        """Learn what the answers of a fitted model are like; it is kept, not copied.
+        """Calibrate the scores of a fitted model's predictions; it is kept, not copied.
 
         Parameters
         ----------
         model : estimator
             Fitted classifier or regressor.
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows that it learnt from; of a `FrozenEstimator`, others.
+            Rows that it was trained on; for a `FrozenEstimator`, other rows.
         y : array-like of shape (n_samples,)
             Their targets.
-        out_of_fold : array-like of shape (n_samples,), default=None
-            What models say about these rows that did not learn from them. None: clones
-            of `model` are fitted to find out, as `cv` says.
+        out_of_fold : object, default=None
+            Held-out predictions, if there are some already. `rows`, an increasing
+            ndarray of int of shape (n_held_out,), are the rows that have one, not
+            necessarily all; `predictions`, an ndarray of shape (n_held_out,), is what
+            `predict` of models that were not trained on them returned. Other rows take
+            no part in the calibration and are not flagged by `inspect_training`. None:
+            clones of `model` are fitted to the folds of `cv`, and all rows have one.
 
         Returns
         -------
@@ -200,82 +244,97 @@ class AdversarialGuard(BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of range, or `y` or `out_of_fold` does not suit.
+            If a parameter is out of range, or `y` or `out_of_fold` does not fit the
+            rows.
         """
         check_model(self, model)
-        self._check_parameters()
-        target = one_target(X, y)
-        space = Embedding.learn(X, scaling=self.scaling)
+        check_parameters(self)
+        target = check_target(X, y)
+        embedding = Embedding.learn(X, scaling=self.scaling)
         if out_of_fold is None:
-            out_of_fold = ask_out_of_fold(model, X, y, cv=self.cv, n_jobs=self.n_jobs)
-        said = one_target(X, out_of_fold)
-        if said.dtype.kind == "f" and not np.isfinite(said).all():
-            raise ValueError("AdversarialGuard needs finite answers out of fold.")
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        rng = np.random.default_rng(seed)
-        strata = target if is_classifier(model) else np.zeros(len(target))
-        most, least = int(self.max_reference), 2 * K_TABLES
-        rows = proportional_sample(strata, most, least=least, rng=rng)
-        self.model_, self.space_ = model, space
-        self.holes_ = columns_with_holes(cast("Table", read_table(X)))
-        self._learn(space.embed(X), target, said, rows, seed)
-        LOGGER.info("AdversarialGuard keeps %d training rows", self.keeps_rows_)
+            out_of_fold = predict_held_out(model, X, y, cv=self.cv, n_jobs=self.n_jobs)
+        held_out = check_held_out(out_of_fold, len(target))
+        random_state = check_random_state(self.random_state).randint(2**31 - 1)
+        reference = stratified_sample(
+            target if is_classifier(model) else np.zeros(len(target)),
+            int(self.max_reference),
+            min_per_class=2 * K_TABLES,
+            rng=np.random.default_rng(random_state),
+        )
+        self.model_, self.embedding_ = model, embedding
+        table = cast("Table", read_table(X))
+        self.may_be_invalid_ = invalid_columns(table, embedding.numeric)
+        coordinates = embedding.embed(X)
+        self._fit_scorer(coordinates[reference], target[reference], int(random_state))
+        self._calibrate(coordinates, held_out, reference)
+        LOGGER.info("AdversarialGuard keeps %d training rows", self.n_reference_rows_)
         return self
 
-    def _learn(
-        self,
-        coordinates: Floats,
-        target: NDArray[Any],
-        said: NDArray[Any],
-        rows: NDArray[np.intp],
-        seed: int,
+    def _fit_scorer(
+        self, coordinates: Floats, target: NDArray[Any], random_state: int
     ) -> None:
-        """Make witnesses of the reference rows, and rank their scores."""
-        picture = is_picture(self.space_)
-        names = NAMES[:1] if picture else NAMES
+        """Remember the reference rows, and fit a forest to them."""
+        picture = self.embedding_.is_picture
+        names = COMPONENTS[:1] if picture else COMPONENTS
         self.components_ = list(names if self.components == "auto" else self.components)
         k = K_PICTURES if picture else K_TABLES
-        kind = ClassWitnesses if is_classifier(self.model_) else NumberWitnesses
-        self.witnesses_: Witnesses = kind(
-            coordinates[rows],
-            target[rows],
+        kind = ClassifierScorer if is_classifier(self.model_) else RegressorScorer
+        self.scorer_: NonconformityScorer = kind(
+            coordinates,
+            target,
             k=k if self.n_neighbors == "auto" else int(self.n_neighbors),
-            has_forest="witness" in self.components_,
-            seed=seed,
+            has_forest="forest" in self.components_,
+            random_state=random_state,
         )
-        if isinstance(self.witnesses_, ClassWitnesses):
-            self.classes_ = self.witnesses_.classes
-        scores = self.witnesses_.calibrate(coordinates[rows], said[rows])
-        self.ranks_ = ConformalSum({name: scores[name] for name in self.components_})
-        self.keeps_rows_ = len(rows)
-        p = np.empty(len(target))
-        p[rows] = self.ranks_.p_values(scores)
-        others = np.setdiff1d(np.arange(len(target)), rows)
-        if len(others):
-            scores = self.witnesses_.scores(coordinates[others], said[others])
-            p[others] = self.ranks_.p_values(scores)
-        self.training_flags_ = p <= self.alpha
+        if isinstance(self.scorer_, ClassifierScorer):
+            self.classes_ = self.scorer_.classes
+        self.n_reference_rows_ = len(target)
+
+    def _calibrate(
+        self, coordinates: Floats, held_out: HeldOut, reference: Positions
+    ) -> None:
+        """Rank the scores of held-out predictions for reference rows, and flag rows."""
+        rows, predictions = held_out
+        kept = np.isin(rows, reference)
+        if not kept.any():
+            raise ValueError(
+                "AdversarialGuard needs held-out predictions for some of the "
+                f"{len(reference)} training rows that it keeps."
+            )
+        places = np.searchsorted(reference, rows[kept])
+        scores = self.scorer_.calibrate(
+            coordinates[reference], predictions[kept], places
+        )
+        self.calibration_ = ConformalSum({n: scores[n] for n in self.components_})
+        pvalues = np.empty(len(rows))
+        pvalues[kept] = self.calibration_.pvalues(scores)
+        if not kept.all():
+            others = ~kept
+            scores = self.scorer_.scores(coordinates[rows[others]], predictions[others])
+            pvalues[others] = self.calibration_.pvalues(scores)
+        self.training_flags_ = np.zeros(len(coordinates), dtype=bool)
+        self.training_flags_[rows] = pvalues <= self.alpha
 
     def inspect(self, X: Any) -> Mapping[str, Mask]:
-        """Return which answers of the model look forced.
+        """Return which rows look adversarial.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at. Those that the model cannot read are not flagged.
+            Rows to inspect. Those that the model cannot read are not flagged.
 
         Returns
         -------
         flags : dict of str to ndarray of bool of shape (n_samples,)
             One mask, called "adversarial".
         """
-        return {"adversarial": self.p_values(X) <= self.alpha}
+        return {"adversarial": self.score_pvalues(X) <= self.alpha}
 
     def inspect_training(self, X: Any = None) -> Mapping[str, Mask]:  # noqa: ARG002
-        """Return the flags of the rows given to `fit`, as if they had been new.
+        """Return the flags of the rows given to `fit`, as if they were new.
 
-        `inspect` would find each row among its own neighbours, and its target learnt by
-        the model: this is the rate to compare that of new rows with.
+        `inspect` would find each row among its own neighbours, and the model was
+        trained on its target. Compare the share of flagged new rows with this one.
 
         Parameters
         ----------
@@ -285,128 +344,100 @@ class AdversarialGuard(BaseEstimator):
         Returns
         -------
         flags : dict of str to ndarray of bool of shape (n_samples,)
-            As from `inspect`.
+            One mask, called "adversarial". False for rows without a held-out
+            prediction.
         """
         check_is_fitted(self)
         return {"adversarial": self.training_flags_.copy()}
 
-    def p_values(self, X: Any) -> Floats:
-        """Return how usual the model's answers are.
+    def score_pvalues(self, X: Any) -> Floats:
+        """Return how well the model's predictions conform to training.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at.
+            Rows to inspect.
 
         Returns
         -------
-        p : ndarray of float of shape (n_samples,)
+        pvalues : ndarray of float of shape (n_samples,)
             Share of training rows that are at least as strange: small under attack. NaN
             where the model cannot read the row.
         """
-        return self._judge(self._ask(X))["p"]
+        return self._pvalues(self._predict(X))["pvalue"]
 
     def explain_rows(self, X: Any) -> dict[str, NDArray[Any]]:
-        """Return what each witness says.
+        """Return the p-value of each score.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at.
+            Rows to inspect.
 
         Returns
         -------
         table : dict of str to ndarray of shape (n_samples,)
-            "p": the p-value of all witnesses; one for each of `components_`; "nearest":
-            the class whose rows are nearest, or their mean target.
+            "pvalue": the p-value of all scores; one for each of `components_`;
+            "nearest": the class whose rows are nearest, or their mean target.
         """
-        asked = self._ask(X)
-        nearest = self.witnesses_.nearest(asked.coordinates)
-        return self._judge(asked) | {"nearest": nearest}
+        predictions = self._predict(X)
+        nearest = self.scorer_.predict_by_neighbours(predictions.coordinates)
+        return self._pvalues(predictions) | {"nearest": nearest}
 
     def correct(self, X: Any, *, by: str = "nearest_class") -> NDArray[Any]:
-        """Return the model's answers, and others where they look forced.
+        """Return the model's predictions, replaced where rows look adversarial.
 
-        The other answer is a guess: nearly always right on pictures, often on tables.
-        Where a wrong answer costs more than none, let a fallback or a person answer.
+        The replacement is a guess: nearly always right on pictures, often on tables.
+        Where a wrong prediction costs more than none, leave the row to a fallback or a
+        person.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to answer.
-        by : {"nearest_class", "witness"}, default="nearest_class"
-            Who answers rows that are flagged, or that the model cannot read: the
-            nearest class (of a regressor: the mean of the neighbours), or the forest.
+            Rows to predict for.
+        by : {"nearest_class", "forest"}, default="nearest_class"
+            What replaces the predictions for rows that are flagged, or that the model
+            cannot read: the nearest class (of a regressor: the mean of the neighbours),
+            or the prediction of the forest.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            Answers.
+            Predictions.
 
         Raises
         ------
         ValueError
-            If `by` is unknown, or the forest is not among the witnesses.
+            If `by` is unknown, or the forest is not among the components.
         """
-        asked = self._ask(X)
-        known = CORRECTIONS[: 2 if "witness" in self.components_ else 1]
-        if by not in known:
-            expected = " or ".join(map(repr, known))
-            raise parameter_error("correct", "by", expected, by)
-        if not asked.is_table:
-            return np.asarray(self.model_.predict(X))  # it complains
-        second = by == "witness"
-        answer = self.witnesses_.second if second else self.witnesses_.nearest
-        answers = np.array(answer(asked.coordinates))
-        kept = self._judge(asked)["p"][asked.rows] > self.alpha
+        predictions = self._predict(X)
+        known = CORRECTIONS[: 2 if "forest" in self.components_ else 1]
+        check_argument("correct", "by", by, Options(*known))
+        if not predictions.is_table:
+            return np.asarray(self.model_.predict(X))  # it raises
+        scorer, coordinates = self.scorer_, predictions.coordinates
+        if by == "forest":
+            corrected = np.array(scorer.predict_by_forest(coordinates))
+        else:
+            corrected = np.array(scorer.predict_by_neighbours(coordinates))
+        kept = self._pvalues(predictions)["pvalue"][predictions.rows] > self.alpha
         if kept.any():
-            answers = answers.astype(np.result_type(answers, asked.said))
-        answers[asked.rows[kept]] = asked.said[kept]
-        return answers
+            corrected = corrected.astype(np.result_type(corrected, predictions.values))
+        corrected[predictions.rows[kept]] = predictions.values[kept]
+        return corrected
 
-    def _ask(self, X: Any) -> Asked:
+    def _predict(self, X: Any) -> Predictions:
         check_is_fitted(self)
-        return ask_readable(self.model_, X, self.space_, self.holes_)
+        return predict_rows(self.model_, X, self.embedding_, self.may_be_invalid_)
 
-    def _judge(self, asked: Asked) -> dict[str, Floats]:
-        """Return the p-value of all witnesses, and of each; NaN without an answer."""
-        n_samples = len(asked.coordinates)
-        table = {name: np.full(n_samples, np.nan) for name in ["p", *self.components_]}
-        if len(asked.rows):
-            scores = self.witnesses_.scores(asked.coordinates[asked.rows], asked.said)
-            found = {"p": self.ranks_.p_values(scores)} | self.ranks_.parts(scores)
-            for name, values in found.items():
-                table[name][asked.rows] = values
+    def _pvalues(self, predictions: Predictions) -> dict[str, Floats]:
+        """Return the p-value of all scores, and of each; NaN without a prediction."""
+        coordinates, values, rows, _ = predictions
+        names = ["pvalue", *self.components_]
+        table = {name: np.full(len(coordinates), np.nan) for name in names}
+        if len(rows):
+            scores = self.scorer_.scores(coordinates[rows], values)
+            found = {"pvalue": self.calibration_.pvalues(scores)}
+            for name, pvalues in (found | self.calibration_.parts(scores)).items():
+                table[name][rows] = pvalues
         return table
-
-    def _check_parameters(self) -> None:
-        """Raise a ValueError about a parameter out of range."""
-        known = _is_auto(self.components) or (
-            isinstance(self.components, (list, tuple))
-            and len(self.components) > 0
-            and all(name in NAMES for name in self.components)
-        )
-        rules = {
-            "alpha": (
-                is_number(self.alpha) and 0 < self.alpha < 1,
-                "a float in the range (0, 1)",
-            ),
-            "components": (known, f"'auto' or some of {list(NAMES)!r}"),
-            "n_neighbors": (
-                _is_auto(self.n_neighbors) or is_count(self.n_neighbors, 1),
-                "'auto' or an int of at least 1",
-            ),
-            "scaling": (self.scaling in SCALINGS, f"one of {list(SCALINGS)!r}"),
-            "max_reference": (
-                is_count(self.max_reference, LEAST_REFERENCE),
-                f"an int of at least {LEAST_REFERENCE}",
-            ),
-        }
-        for name, (fine, expected) in rules.items():
-            if not fine:
-                got = getattr(self, name)
-                raise parameter_error(self, name, expected, got)
-
-
-def _is_auto(value: Any) -> bool:
-    return isinstance(value, str) and value == "auto"

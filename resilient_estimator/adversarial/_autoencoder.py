@@ -1,37 +1,43 @@
-"""Hold a model's answer against its answer to a reconstruction of the row."""
+"""Compare a model's prediction with that for a reconstruction, or with a student's."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from resilient_estimator._typing import Floats
-from resilient_estimator._validation import parameter_error
+from resilient_estimator._validation import (
+    COUNT,
+    NON_NEGATIVE,
+    POSITIVE,
+    Constraints,
+    Satisfies,
+    parameter_error,
+)
 from resilient_estimator.adversarial._dense_net import (
     Adam,
     DenseNet,
     Matrix,
     log_softmax,
-    schedule,
+    minibatches,
     softmax,
 )
-from resilient_estimator.adversarial._gradients import (
-    ScaledModel,
-    against,
+from resilient_estimator.adversarial._prediction_divergence import (
+    PredictionDivergence,
+    kl_divergence,
+    net_arrays,
+    usable_cells,
+)
+from resilient_estimator.adversarial._scaled_model import ScaledModel
+from resilient_estimator.adversarial._surrogate import (
     as_net,
     distill,
+    fast_gradient_signs,
 )
-from resilient_estimator.adversarial._second_opinion import (
-    SecondOpinion,
-    divergence,
-    is_readable,
-    stored,
-)
-from resilient_estimator.exceptions import is_count, is_number
 
 CLEAN_SHARE = 0.2
 MIN_EPOCHS, MIN_STEPS = 20, 600
@@ -39,25 +45,25 @@ N_PROJECTIONS = 20
 N_PROJECTED_ROWS = 2000
 
 
-class DistillationScore(SecondOpinion):
-    """Say where a student of the model contradicts it: the score of harmful drift.
+class DistillationScore(PredictionDivergence):
+    """Score how far a student's prediction diverges from the model's.
 
-    The student is a small net taught the model's probabilities on usual rows. Where
-    the two part, usual rows are far away *and* it matters to the answer. Watching this
-    score by a drift detector reports drift that harms, and not drift that does not.
+    The student is a small net trained on the model's probabilities for usual rows.
+    Where the two differ, usual rows are far away *and* the prediction depends on it. So
+    a drift detector that watches this score reports harmful drift only.
 
     Parameters
     ----------
     model : classifier
-        A fitted one, or one that `fit` fits. `clone` makes a fitted model unfitted
+        If it is not fitted, `fit` fits a clone. `clone` makes a fitted model unfitted
         again, unless it is in a FrozenEstimator.
     temperature : float, default=1.0
         Sharpens the model's probabilities: ``M^(1/T) / sum M^(1/T)``. With 0, the score
-        is the student's surprise at the model's label.
+        is the surprise of the student at the model's label.
     alpha : float, default=0.05
         Share of usual rows that `predict` may flag.
     random_state : int or None, default=None
-        Seed of all that is drawn in `fit`.
+        Seed of everything that is random in `fit`.
 
     Attributes
     ----------
@@ -100,53 +106,53 @@ class DistillationScore(SecondOpinion):
         self.alpha = alpha
         self.random_state = random_state
 
-    def _learn(
+    def _fit_second(
         self,
         Z: Matrix,
-        answers: Floats,  # noqa: ARG002
+        proba: Floats,  # noqa: ARG002
         model: ScaledModel,
         rng: np.random.Generator,
     ) -> None:
-        self.student_ = stored(distill(model, Z, rng))
+        self.student_ = net_arrays(distill(model, Z, rng))
 
-    def _opinion(self, Z: Matrix) -> Matrix:
+    def _second_logits(self, Z: Matrix) -> Matrix:
         return DenseNet(**self.student_)(Z)
 
 
-class AdversarialAutoencoder(SecondOpinion):
-    """Flag rows whose answer changes when the row is reconstructed.
+class AdversarialAutoencoder(PredictionDivergence):
+    """Flag rows whose prediction changes when the row is reconstructed.
 
-    An autoencoder is trained so that the model answers a reconstruction as it answers
-    the row itself, also if the row was moved a little against the model. What is done
-    to a row in order to change the model's answer is then lost on the way: the model
-    answers the reconstruction otherwise, which gives the attack away, and the answer
-    back.
+    An autoencoder is trained so that the model predicts the same for a reconstruction
+    as for the row itself, even if the row was moved a little against the model. A
+    change made to a row to fool the model is then lost in the reconstruction: the
+    predictions differ, which reveals the attack, and that for the reconstruction is
+    usually right.
 
     It is a guard (`inspect`), an outlier detector (`predict`, `score_samples`), a
-    preprocessing step for a drift detector (`transform`), and it repairs answers
-    (`correct`). Whoever knows it can get past it, at a price.
+    preprocessing step for a drift detector (`transform`), and it corrects predictions
+    (`correct`). An attacker who knows it can get past it, at a price.
 
     Parameters
     ----------
     model : classifier
-        A fitted one, or one that `fit` fits. `clone` makes a fitted model unfitted
-        again, unless it is in a FrozenEstimator. Gradients of linear models and
-        MLPClassifier are used, behind affine steps of a Pipeline too; any other model
-        is represented by a student.
+        If it is not fitted, `fit` fits a clone. `clone` makes a fitted model unfitted
+        again, unless it is in a FrozenEstimator. The gradients of linear models and of
+        MLPClassifier are their own, behind affine steps of a Pipeline too; those of any
+        other model are the gradients of a student.
     hidden_layer_sizes : tuple of int, default=(256,)
-        Widths of the encoder's hidden layers; the decoder has them in reverse.
+        Widths of the encoder's hidden layers; the decoder has the same in reverse.
     encoding_dim : int, default=64
         Width of the bottleneck.
     temperature : float, default=0.0
-        Sharpens the model's answer, ``M^(1/T) / sum M^(1/T)``, in training and in the
-        score ``KL(M^(1/T)(x) || M(AE(x)))``. With 0, the score is the surprise at the
-        label, ``-log M(AE(x))[label of x]``, which is best where answers are soft, as
-        those of forests and of rows pushed just over the boundary.
+        Sharpens the model's probabilities, ``M^(1/T) / sum M^(1/T)``, in training and
+        in the score ``KL(M^(1/T)(x) || M(AE(x)))``. With 0, the score is the surprise
+        at the label, ``-log M(AE(x))[label of x]``. That is best where probabilities
+        are soft, like those of forests and of rows pushed just over the boundary.
     perturbation : float, default=0.5
-        In training, rows are moved by up to so many standard deviations against the
-        model, and their answers are to be restored. With 0, the autoencoder is the
-        published one, which sees usual rows only.
-    w_recon : float, default=0.0
+        In training, rows are moved against the model by up to this many standard
+        deviations, and their original predictions are the target. With 0, the
+        autoencoder is the published one, which is trained on usual rows only.
+    reconstruction_weight : float, default=0.0
         Weight of the mean squared difference of row and reconstruction, in units of
         the variance. With 0, a reconstruction need not resemble its row.
     hidden_weight : float, default=0.0
@@ -154,15 +160,14 @@ class AdversarialAutoencoder(SecondOpinion):
         20 fixed random projections and a softmax; part of the loss and of the score.
     alpha : float, default=0.05
         Share of usual rows that may be flagged.
-    epochs : int or None, default=None
-        How often each row is shown; None: 20 times, more often where that makes fewer
-        than 600 steps.
+    max_iter : int or None, default=None
+        Number of epochs. None: 20, or more if that makes fewer than 600 steps.
     batch_size : int, default=128
         Rows per step.
     learning_rate : float, default=0.001
-        Size of the first steps of Adam; they fade to zero.
+        Initial step size of Adam; it falls to zero.
     random_state : int or None, default=None
-        Seed of all that is drawn in `fit`.
+        Seed of everything that is random in `fit`.
 
     Attributes
     ----------
@@ -175,15 +180,15 @@ class AdversarialAutoencoder(SecondOpinion):
     autoencoder_ : dict
         Weights and biases of the autoencoder.
     offset_ : float
-        Rows whose `score_samples` is below are flagged.
+        `inspect` flags rows whose `score_samples` is below.
     classes_ : ndarray of shape (n_classes,)
         Labels of the model.
 
     References
     ----------
     Vacanti and Van Looveren (2020), "Adversarial Detection and Correction by Matching
-    Prediction Distributions", arXiv 2002.09364. The threshold is a conformal one
-    (Vovk et al., 2005) on a fifth of the rows, which training does not see.
+    Prediction Distributions", arXiv 2002.09364. The threshold is conformal (Vovk et
+    al., 2005), from a fifth of the rows, which the autoencoder is not trained on.
 
     Examples
     --------
@@ -201,6 +206,25 @@ class AdversarialAutoencoder(SecondOpinion):
     array([0, 0])
     """
 
+    _constraints: ClassVar[Constraints] = {
+        **PredictionDivergence._constraints,  # noqa: SLF001  of its base class
+        "hidden_layer_sizes": [
+            Satisfies(
+                lambda value: (
+                    isinstance(value, (tuple, list)) and all(map(COUNT.accepts, value))
+                ),
+                "a tuple of ints in the range [1, inf)",
+            )
+        ],
+        "encoding_dim": [COUNT],
+        "perturbation": [NON_NEGATIVE],
+        "reconstruction_weight": [NON_NEGATIVE],
+        "hidden_weight": [NON_NEGATIVE],
+        "max_iter": [COUNT, None],
+        "batch_size": [COUNT],
+        "learning_rate": [POSITIVE],
+    }
+
     def __init__(
         self,
         model: Any,
@@ -209,10 +233,10 @@ class AdversarialAutoencoder(SecondOpinion):
         encoding_dim: int = 64,
         temperature: float = 0.0,
         perturbation: float = 0.5,
-        w_recon: float = 0.0,
+        reconstruction_weight: float = 0.0,
         hidden_weight: float = 0.0,
         alpha: float = 0.05,
-        epochs: int | None = None,
+        max_iter: int | None = None,
         batch_size: int = 128,
         learning_rate: float = 1e-3,
         random_state: Any = None,
@@ -222,21 +246,21 @@ class AdversarialAutoencoder(SecondOpinion):
         self.encoding_dim = encoding_dim
         self.temperature = temperature
         self.perturbation = perturbation
-        self.w_recon = w_recon
+        self.reconstruction_weight = reconstruction_weight
         self.hidden_weight = hidden_weight
         self.alpha = alpha
-        self.epochs = epochs
+        self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.random_state = random_state
 
     def correct(self, X: Any) -> NDArray[Any]:
-        """Return the model's labels, those of the reconstructions for flagged rows.
+        """Return predicted labels: for flagged rows, those of their reconstructions.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows. A cell that is not a finite number is taken for the column's mean.
+            Rows. A cell that is not a finite number is replaced by the column's mean.
 
         Returns
         -------
@@ -247,46 +271,22 @@ class AdversarialAutoencoder(SecondOpinion):
         Z = self._read(X)
         flagged = -self._scores(X, Z) < self.offset_
         labels = np.empty(len(Z), dtype=self.classes_.dtype)
-        filled = np.where(is_readable(Z[flagged]), Z[flagged], np.float32(0))
+        filled = np.where(usable_cells(Z[flagged]), Z[flagged], np.float32(0))
         if flagged.any():
-            labels[flagged] = self.classes_[self._opinion(filled).argmax(axis=1)]
+            labels[flagged] = self.classes_[self._second_logits(filled).argmax(axis=1)]
         rows = np.flatnonzero(~flagged)
         if len(rows):
-            labels[rows] = self.model_.predict(self._chosen(X, rows))
+            labels[rows] = self.model_.predict(self._rows_for_model(X, rows))
         return labels
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        for name in ("perturbation", "w_recon", "hidden_weight"):
-            value = getattr(self, name)
-            if not is_number(value) or not 0 <= value < np.inf:
-                expected = "a float in the range [0, inf)"
-                raise parameter_error(self, name, expected, value)
-        rate = self.learning_rate
-        if not is_number(rate) or not 0 < rate < np.inf:
-            expected = "a float in the range (0, inf)"
-            raise parameter_error(self, "learning_rate", expected, rate)
-        for name in ("encoding_dim", "batch_size"):
-            value = getattr(self, name)
-            if not is_count(value):
-                expected = "an int in the range [1, inf)"
-                raise parameter_error(self, name, expected, value)
-        if self.epochs is not None and not is_count(self.epochs):
-            expected = "an int in the range [1, inf) or None"
-            raise parameter_error(self, "epochs", expected, self.epochs)
-        sizes = self.hidden_layer_sizes
-        if not isinstance(sizes, (tuple, list)) or not all(map(is_count, sizes)):
-            expected = "a tuple of ints in the range [1, inf)"
-            raise parameter_error(self, "hidden_layer_sizes", expected, sizes)
-
-    def _learn(
-        self, Z: Matrix, answers: Floats, model: ScaledModel, rng: np.random.Generator
+    def _fit_second(
+        self, Z: Matrix, proba: Floats, model: ScaledModel, rng: np.random.Generator
     ) -> None:
         net, self.exact_ = as_net(model, Z, rng)
-        self.net_ = stored(net)
+        self.net_ = net_arrays(net)
         if self.hidden_weight:
             self.projection_ = self._draw_projection(net, Z, rng)
-        self.autoencoder_ = stored(self._train(net, Z, answers.astype("f4"), rng))
+        self.autoencoder_ = net_arrays(self._train(net, Z, proba.astype("f4"), rng))
 
     def _draw_projection(
         self, net: DenseNet, Z: Matrix, rng: np.random.Generator
@@ -301,18 +301,18 @@ class AdversarialAutoencoder(SecondOpinion):
         return np.asarray(drawn / spread, dtype=np.float32)
 
     def _train(
-        self, net: DenseNet, Z: Matrix, answers: Matrix, rng: np.random.Generator
+        self, net: DenseNet, Z: Matrix, proba: Matrix, rng: np.random.Generator
     ) -> DenseNet:
         """Return the trained autoencoder."""
-        hidden = tuple(self.hidden_layer_sizes)
-        ends = (Z.shape[1], *hidden), (*hidden[::-1], Z.shape[1])
-        autoencoder = DenseNet.drawn((*ends[0], self.encoding_dim, *ends[1]), rng)
+        encoder = (Z.shape[1], *self.hidden_layer_sizes)
+        sizes = (*encoder, self.encoding_dim, *encoder[::-1])
+        autoencoder = DenseNet.initialized(sizes, rng)
         optimizer = Adam(autoencoder.parameters, self.learning_rate)
-        low, high = Z.min(axis=0), Z.max(axis=0)
+        lower, upper = Z.min(axis=0), Z.max(axis=0)
         n_epochs = self._count_epochs(len(Z))
-        for batch, rate in schedule(len(Z), self.batch_size, n_epochs, rng):
-            rows, target = Z[batch], answers[batch]
-            moved = np.clip(rows + self._perturb(net, rows, target, rng), low, high)
+        for batch, rate in minibatches(len(Z), self.batch_size, n_epochs, rng):
+            rows, target = Z[batch], proba[batch]
+            moved = np.clip(rows + self._perturb(net, rows, target, rng), lower, upper)
             values = autoencoder.layers(moved)
             gradient = self._gradient(net, values[-1], rows, target)
             gradients = autoencoder.backward(values, gradient, parameters=True)[1]
@@ -320,19 +320,21 @@ class AdversarialAutoencoder(SecondOpinion):
         return autoencoder
 
     def _count_epochs(self, n_samples: int) -> int:
-        if self.epochs is not None:
-            return self.epochs
+        if self.max_iter is not None:
+            return self.max_iter
         return max(MIN_EPOCHS, -(-MIN_STEPS * self.batch_size // n_samples))
 
     def _perturb(
         self, net: DenseNet, rows: Matrix, target: Matrix, rng: np.random.Generator
     ) -> Matrix | np.float32:
-        """Return steps against the model, a share of them of no length."""
+        """Return steps against the model, a share of them of length zero."""
         if self.perturbation == 0:
             return np.float32(0)
         length = rng.uniform(-CLEAN_SHARE / (1 - CLEAN_SHARE), 1, size=(len(rows), 1))
         size = (self.perturbation * np.maximum(length, 0)).astype(np.float32)
-        return np.asarray(size * against(net, rows, target.argmax(axis=1), rng))
+        return np.asarray(
+            size * fast_gradient_signs(net, rows, target.argmax(axis=1), rng)
+        )
 
     def _gradient(
         self, net: DenseNet, reconstruction: Matrix, rows: Matrix, target: Matrix
@@ -342,22 +344,22 @@ class AdversarialAutoencoder(SecondOpinion):
         error = softmax(values[-1]) - target
         hidden: Matrix | None = None
         if self.hidden_weight:
-            usual = softmax(net.layers(rows)[-2] @ self.projection_)
-            gap = softmax(values[-2] @ self.projection_) - usual
+            of_row = softmax(net.layers(rows)[-2] @ self.projection_)
+            gap = softmax(values[-2] @ self.projection_) - of_row
             hidden = gap @ (self.hidden_weight * self.projection_.T).astype(np.float32)
         gradient = net.backward(values, error, hidden=hidden)[0]
         gap = reconstruction - rows
-        gradient += np.float32(2 * self.w_recon / rows.shape[1]) * gap
+        gradient += np.float32(2 * self.reconstruction_weight / rows.shape[1]) * gap
         return gradient / np.float32(len(rows))
 
-    def _opinion(self, Z: Matrix) -> Matrix:
+    def _second_logits(self, Z: Matrix) -> Matrix:
         return DenseNet(**self.net_)(DenseNet(**self.autoencoder_)(Z))
 
-    def _contradiction(self, Z: Matrix, answers: Floats) -> Floats:
-        scores = super()._contradiction(Z, answers)
+    def _divergence(self, Z: Matrix, proba: Floats) -> Floats:
+        scores = super()._divergence(Z, proba)
         if self.hidden_weight:
             net, autoencoder = DenseNet(**self.net_), DenseNet(**self.autoencoder_)
-            usual = softmax(net.hidden(Z) @ self.projection_)
-            seen = log_softmax(net.hidden(autoencoder(Z)) @ self.projection_)
-            scores += self.hidden_weight * divergence(usual.astype(np.float64), seen)
+            of_row = softmax(net.hidden(Z) @ self.projection_).astype(np.float64)
+            of_other = log_softmax(net.hidden(autoencoder(Z)) @ self.projection_)
+            scores += self.hidden_weight * kl_divergence(of_row, of_other)
         return scores

@@ -1,4 +1,4 @@
-"""Small dense nets: forward, gradients by hand, Adam. NumPy is all they need."""
+"""Small dense nets in NumPy: forward pass, gradients by hand, Adam."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from resilient_estimator._typing import Positions
+
 Matrix = NDArray[np.float32]
 
 ROWS_AT_ONCE = 2048
-KEPT_MEAN, KEPT_SQUARE, TINY = 0.9, 0.999, 1e-8  # Adam, as published
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # of Adam, as published
 
 
 class Activation(NamedTuple):
@@ -60,15 +62,15 @@ class DenseNet:
         self.activation = activation
 
     @classmethod
-    def drawn(cls, sizes: Sequence[int], rng: np.random.Generator) -> Self:
-        """Return a net with ReLUs and random weights (He et al., 2015).
+    def initialized(cls, sizes: Sequence[int], rng: np.random.Generator) -> Self:
+        """Return a ReLU net with random weights (He et al., 2015).
 
         Parameters
         ----------
         sizes : sequence of int
             Widths of the input, of each hidden layer and of the output.
         rng : Generator
-            Where the weights come from.
+            Source of randomness.
         """
         pairs = list(pairwise(sizes))
         weights = [rng.normal(scale=np.sqrt(2 / m), size=(m, n)) for m, n in pairs]
@@ -80,7 +82,7 @@ class DenseNet:
         return [*self.weights, *self.biases]
 
     def layers(self, X: Matrix) -> list[Matrix]:
-        """Return the input and what each layer makes of it.
+        """Return the input and the output of each layer.
 
         Parameters
         ----------
@@ -98,13 +100,13 @@ class DenseNet:
         return values
 
     def __call__(self, X: Matrix) -> Matrix:
-        """Return the last layer, a bounded number of rows at a time."""
-        parts = [self.layers(rows)[-1] for rows in in_batches(X)]
+        """Return the last layer, computed in batches."""
+        parts = [self.layers(rows)[-1] for rows in row_batches(X)]
         return np.concatenate(parts)
 
     def hidden(self, X: Matrix) -> Matrix:
-        """Return the last hidden layer, a bounded number of rows at a time."""
-        return np.concatenate([self.layers(rows)[-2] for rows in in_batches(X)])
+        """Return the last hidden layer, computed in batches."""
+        return np.concatenate([self.layers(rows)[-2] for rows in row_batches(X)])
 
     def backward(
         self,
@@ -123,17 +125,16 @@ class DenseNet:
         gradient : ndarray of float32 of shape (n_samples, n_outputs)
             Gradient of the loss by the last layer.
         hidden : ndarray of float32 of shape (n_samples, n_hidden), optional
-            Gradient of the loss by the last hidden layer, where it has a share of its
-            own.
+            Gradient of a term of the loss by the last hidden layer, to be added.
         parameters : bool, default=False
-            Whether the gradients by weights and biases are wanted.
+            Whether to compute the gradients by weights and biases.
 
         Returns
         -------
         by_input : ndarray of float32 of shape (n_samples, n_inputs)
             Gradient by the input.
         by_parameters : list of ndarray
-            In the order of `parameters`; empty where they are not wanted.
+            In the order of `parameters`; empty without them.
         """
         slope = ACTIVATIONS[self.activation].slope
         by_weights: list[Matrix] = []
@@ -151,12 +152,12 @@ class DenseNet:
 
 
 class Adam:
-    """Adam (Kingma and Ba, 2015) with the authors' constants; changes in place.
+    """Adam (Kingma and Ba, 2015) with the authors' constants.
 
     Parameters
     ----------
     parameters : list of ndarray
-        What is trained.
+        Changed in place.
     learning_rate : float
         Size of a step.
     """
@@ -171,44 +172,44 @@ class Adam:
     def step(self, gradients: list[Matrix], *, rate: float = 1.0) -> None:
         """Move every parameter against its gradient, `rate` times the full step."""
         self.n_steps += 1
-        bias = np.sqrt(1 - KEPT_SQUARE**self.n_steps) / (1 - KEPT_MEAN**self.n_steps)
+        bias = np.sqrt(1 - BETA_2**self.n_steps) / (1 - BETA_1**self.n_steps)
         size = np.float32(rate * self.learning_rate * bias)
         for parameter, gradient, mean, square in zip(
             self.parameters, gradients, self.means, self.squares, strict=True
         ):
-            mean[...] = KEPT_MEAN * mean + (1 - KEPT_MEAN) * gradient
-            square[...] = KEPT_SQUARE * square + (1 - KEPT_SQUARE) * gradient**2
-            change = size * mean / (np.sqrt(square) + TINY)
+            mean[...] = BETA_1 * mean + (1 - BETA_1) * gradient
+            square[...] = BETA_2 * square + (1 - BETA_2) * gradient**2
+            change = size * mean / (np.sqrt(square) + EPSILON)
             np.subtract(parameter, change, out=parameter)
 
 
 def softmax(logits: Matrix) -> Matrix:
-    """Return the probabilities that belong to logits, row by row."""
+    """Return the softmax of each row of logits."""
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def log_softmax(logits: Matrix) -> Matrix:
-    """Return the logarithms of these probabilities."""
+    """Return the logarithm of the softmax of each row of logits."""
     centred = logits - logits.max(axis=1, keepdims=True)
     return np.asarray(
         centred - np.log(np.exp(centred).sum(axis=1, keepdims=True)), dtype=np.float32
     )
 
 
-def in_batches(X: Matrix) -> Iterator[Matrix]:
-    """Yield the rows, a bounded number of them at a time."""
+def row_batches(X: Matrix) -> Iterator[Matrix]:
+    """Yield the rows in batches of bounded size."""
     for start in range(0, max(len(X), 1), ROWS_AT_ONCE):
         yield X[start : start + ROWS_AT_ONCE]
 
 
-def schedule(
+def minibatches(
     n_samples: int, batch_size: int, n_epochs: int, rng: np.random.Generator
-) -> Iterator[tuple[NDArray[np.intp], float]]:
-    """Yield the rows of each step of a training, and the step's share of the rate.
+) -> Iterator[tuple[Positions, float]]:
+    """Yield the rows of each training step, and a factor of the learning rate.
 
-    In each epoch all rows come up in another order. The learning rate fades from the
-    full one to zero, along half a cosine (Loshchilov and Hutter, 2017).
+    Rows are shuffled in each epoch. The factor falls from one to zero along half a
+    cosine (Loshchilov and Hutter, 2017).
     """
     starts = range(0, n_samples, batch_size)
     n_steps = n_epochs * len(starts)

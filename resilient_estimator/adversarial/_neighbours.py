@@ -1,4 +1,4 @@
-"""Distances to the nearest reference rows of each class."""
+"""Nearest reference rows of each class, and a stratified sample of reference rows."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from numpy.typing import NDArray
 from resilient_estimator._typing import Floats, Positions
 from resilient_estimator.statistics._conformal_pvalues import DECIMALS
 
-FAR = 1e6  # how far the next row of a class without rows is
+FAR = 1e6  # distance to a class without rows
 CELLS_AT_ONCE = 2_000_000
 
 
 class Neighbours(NamedTuple):
-    """The nearest rows of each class: arrays of shape (n_samples, n_classes, k).
+    """The nearest rows of each class.
 
-    `distances` ascend; they are infinite where a class has too few.
+    Attributes
+    ----------
+    distances : ndarray of float of shape (n_samples, n_classes, k)
+        Increasing distances; infinite where a class has fewer than `k` rows.
+    rows : ndarray of int of shape (n_samples, n_classes, k)
+        Positions of the rows in the reference.
     """
 
     distances: Floats
@@ -26,9 +31,9 @@ class Neighbours(NamedTuple):
     @property
     def of_class(self) -> Floats:
         """Mean distance to the rows of each class, of shape (n_samples, n_classes)."""
-        there = np.isfinite(self.distances)
-        total = np.where(there, self.distances, 0.0).sum(axis=2)
-        count = there.sum(axis=2)
+        exists = np.isfinite(self.distances)
+        total = np.where(exists, self.distances, 0.0).sum(axis=2)
+        count = exists.sum(axis=2)
         return np.where(count > 0, total / np.maximum(count, 1), FAR)
 
     def nearest(self, k: int) -> Floats:
@@ -41,8 +46,8 @@ class ClassNeighbours:
     """Look up the nearest reference points of each class.
 
     Matrix products of bounded size choose candidates, whose distances are then computed
-    without cancellation. More than a few dimensions leave a search tree no advantage,
-    and scikit-learn's trees count what they are asked: asking would change them.
+    without cancellation. With more than a few dimensions a search tree has no
+    advantage, and scikit-learn's trees count their queries: a query would change them.
 
     Parameters
     ----------
@@ -67,7 +72,7 @@ class ClassNeighbours:
         self.order = np.argsort(codes, kind="stable")
         self.points = np.ascontiguousarray(points[self.order])
         self.half_squares = np.einsum("ij,ij->i", self.points, self.points) / 2
-        self.bounds = np.searchsorted(codes[self.order], np.arange(n_classes + 1))
+        self.starts = np.searchsorted(codes[self.order], np.arange(n_classes + 1))
 
     def look_up(
         self, points: Floats, k: int, *, own: Positions | None = None
@@ -81,9 +86,9 @@ class ClassNeighbours:
         k : int
             Number of neighbours.
         own : ndarray of int of shape (n_samples,), default=None
-            Where the points themselves stand in the reference, to be left out.
+            Positions of the points themselves in the reference, to be left out.
         """
-        shape = (len(points), len(self.bounds) - 1, k)
+        shape = (len(points), len(self.starts) - 1, k)
         distances, rows = np.full(shape, np.inf), np.full(shape, -1, dtype=np.intp)
         n_at_once = max(CELLS_AT_ONCE // len(self.points), 1)
         for start in range(0, len(points), n_at_once):
@@ -103,58 +108,67 @@ class ClassNeighbours:
         nearness = points @ self.points.T
         nearness -= self.half_squares  # half the squared distance, but for a constant
         np.round(nearness, DECIMALS, out=nearness)  # ties stay ties in any batch
-        k = distances.shape[2] + (own is not None)
-        for code in range(len(self.bounds) - 1):
-            start, stop = self.bounds[code : code + 2]
-            n_found = min(k, stop - start)
+        k = distances.shape[2]
+        n_candidates = k + (own is not None)
+        for code in range(len(self.starts) - 1):
+            start, stop = self.starts[code : code + 2]
+            n_found = min(n_candidates, stop - start)
             if n_found == 0:
                 continue
-            of_class = nearness[:, start:stop]
-            found = np.argpartition(of_class, stop - start - n_found, axis=1)
-            found = start + found[:, -n_found:]
-            apart = points[:, np.newaxis] - self.points[found]
-            away = np.sqrt(np.einsum("ijk,ijk->ij", apart, apart))
-            found = self.order[found]
+            candidates = start + _largest(nearness[:, start:stop], n_found)
+            differences = points[:, np.newaxis] - self.points[candidates]
+            apart = np.sqrt(np.einsum("ijk,ijk->ij", differences, differences))
+            candidates = self.order[candidates]
             if own is not None:
-                away[found == own[:, np.newaxis]] = np.inf
-            order = np.argsort(away, axis=1, kind="stable")[:, : distances.shape[2]]
-            distances[:, code, : order.shape[1]] = np.take_along_axis(away, order, 1)
-            rows[:, code, : order.shape[1]] = np.take_along_axis(found, order, 1)
+                apart[candidates == own[:, np.newaxis]] = np.inf
+            order = np.argsort(apart, axis=1, kind="stable")[:, :k]
+            found = order.shape[1]
+            distances[:, code, :found] = np.take_along_axis(apart, order, 1)
+            rows[:, code, :found] = np.take_along_axis(candidates, order, 1)
 
 
-def proportional_sample(
-    labels: NDArray[Any], most: int, *, least: int, rng: np.random.Generator
+def _largest(values: Floats, n: int) -> Positions:
+    """Return the positions of the `n` largest values in each row, in no order."""
+    return np.argpartition(values, values.shape[1] - n, axis=1)[:, -n:]
+
+
+def stratified_sample(
+    labels: NDArray[Any],
+    n_rows: int,
+    *,
+    min_per_class: int,
+    rng: np.random.Generator,
 ) -> Positions:
-    """Return about `most` rows by chance, of each class as large a share as of all.
+    """Draw about `n_rows` rows at random, with each class in its proportion.
 
-    How dense each class is tells much; an equal number of rows of each class would
-    hide it. Only the smallest classes keep a larger share.
+    The density of each class matters, and equally many rows of each class would hide
+    it. Only the smallest classes keep a larger share.
 
     Parameters
     ----------
     labels : ndarray of shape (n_samples,)
         Class of each row.
-    most : int
-        How many rows are wanted.
-    least : int
-        Fewest rows of a class, if it has so many: the result may be larger by them.
+    n_rows : int
+        Number of rows to draw.
+    min_per_class : int
+        Fewest rows of a class, if it has as many: the result may be larger by them.
     rng : Generator
-        Where the choice comes from.
+        Source of randomness.
 
     Returns
     -------
     rows : ndarray of int
-        Positions, in increasing order.
+        Increasing positions.
     """
     n_samples = len(labels)
-    if n_samples <= most:
+    if n_samples <= n_rows:
         return np.arange(n_samples)
     codes = np.unique(labels, return_inverse=True)[1]
     shuffled = rng.permutation(n_samples)
     by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]
     counts = np.bincount(codes)
-    spread = np.arange(most) * n_samples // most
+    spread = np.arange(n_rows) * n_samples // n_rows
     shares = np.bincount(codes[by_class[spread]], minlength=len(counts))
-    quota = np.maximum(shares, np.minimum(counts, least))
+    quota = np.maximum(shares, np.minimum(counts, min_per_class))
     rank = np.arange(n_samples) - np.repeat(np.cumsum(counts) - counts, counts)
     return np.sort(by_class[rank < quota[codes[by_class]]])

@@ -1,9 +1,9 @@
-"""Two versions of a model: how they differ, and whether the new one may go out."""
+"""Two versions of a model: how they differ, and whether the new one may be released."""
 
 from resilient_estimator._public import publish
-from resilient_estimator.comparison._anchored import AnchoredEstimator
+from resilient_estimator.comparison._anchored_estimator import AnchoredEstimator
 from resilient_estimator.comparison._churn import churn
-from resilient_estimator.comparison._gate import (
+from resilient_estimator.comparison._churn_result import (
     ChurnResult,
     GroupChurn,
     PairedPerformance,
@@ -12,7 +12,7 @@ from resilient_estimator.comparison._predictive_multiplicity import (
     Multiplicity,
     RetrainChurnResult,
 )
-from resilient_estimator.comparison._retraining import retrain_churn
+from resilient_estimator.comparison._retrain_churn import retrain_churn
 
 __all__ = [
     "AnchoredEstimator",

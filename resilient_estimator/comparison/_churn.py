@@ -1,32 +1,36 @@
-"""Compare the answers of a new version of a model with those of the old one."""
+"""Churn between two versions of a model, and the gate that a new version must pass."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import _safe_indexing, check_consistent_length
 
-from resilient_estimator._typing import Mask
-from resilient_estimator._validation import parameter_error
-from resilient_estimator.comparison._gate import (
+from resilient_estimator._typing import Floats, Mask
+from resilient_estimator._validation import (
+    OPEN_PROPORTION,
+    POSITIVE,
+    check_argument,
+    parameter_error,
+)
+from resilient_estimator.comparison._agreement import agree
+from resilient_estimator.comparison._churn_result import (
     ChurnResult,
     GroupChurn,
     PairedPerformance,
-    agree,
 )
-from resilient_estimator.exceptions import is_number
 from resilient_estimator.fallback import check_labels
-from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.statistics._intervals import (
     clopper_pearson_lower,
     clopper_pearson_upper,
     ratio_bounds,
     tango_lower,
 )
+from resilient_estimator.tabular._rows import ravel_column
 from resilient_estimator.tabular._table import is_missing, read_table
 
 
@@ -42,54 +46,56 @@ def churn(
     alpha: float = 0.05,
     tolerance: float | None = None,
 ) -> ChurnResult:
-    """Compare a new version of a model with the old one, row by row.
+    """Compare the predictions of a new version of a model with those of the old one.
 
-    The gate has two parts, and both must be passed. Churn: its upper bound is below
-    `max_churn`. Performance, with labels: the lower bound of new minus old is above
-    ``-margin``. A version that should not pass, passes with probability of at most
-    `alpha`, whichever of the two it fails (intersection-union test), so no correction
-    is needed. Too few rows do not pass.
+    The gate has two parts, and both must be passed. Churn: the upper confidence bound
+    of the share of changed predictions is below `max_churn`. Performance, with labels:
+    the lower bound of the improvement is above ``-margin``. A version that should not
+    pass does so with probability of at most `alpha`, whichever part it violates
+    (intersection-union test), so no correction for multiple testing is needed. With too
+    few rows, no version passes.
 
     Parameters
     ----------
     model_a : fitted model or array-like of shape (n_samples,)
-        The old version, or what it answered.
+        The old version, or its predictions.
     model_b : fitted model or array-like of shape (n_samples,)
-        The new version, or what it answers.
+        The new version, or its predictions.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows that neither version learnt from. They are taken to be independent.
+        Rows that neither version was trained on, assumed to be independent.
     y : array-like of shape (n_samples,), default=None
-        True labels or numbers. None: only churn is looked at.
+        True labels or numbers. None: only churn is checked.
     groups : str or array-like of shape (n_samples,), default=None
-        Group of each row, or the name of a column of X. Groups are told, not gated.
+        Group of each row, or the name of a column of X. Groups are reported but do not
+        affect `passed`.
     max_churn : float, default=0.05
-        Share of the answers that may change.
+        Limit for the share of predictions that change.
     margin : float, default=0.02
-        By how much the new version may be worse: classifiers, in accuracy; regressors,
-        as a share of the old mean absolute error.
+        Limit for the loss of performance: of accuracy for classifiers, of the old mean
+        absolute error, as a proportion of it, for regressors.
     alpha : float, default=0.05
-        How often a version that should not pass may pass.
+        Significance level: the probability that a version passes that should not.
     tolerance : float, default=None
-        Regressors: up to which difference two answers are the same, in units of y.
-        None: 1.4826 times the median absolute deviation of the out-of-fold residuals,
-        which a ResilientEstimator remembers.
+        Regressors: largest difference at which two predictions count as equal, in units
+        of y. None: 1.4826 times the median absolute deviation of the out-of-fold
+        residuals, which a ResilientEstimator remembers.
 
     Returns
     -------
-    churn : ChurnResult
+    result : ChurnResult
         Figures, `passed`, and `reasons` in plain words.
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is bad, the versions have no class in common, `y` holds a class
-        that neither knows, or a regressor's tolerance is not known.
+        If a parameter is invalid, the versions have no class in common, `y` contains a
+        class that neither knows, or a regressor's tolerance is unknown.
 
     Notes
     -----
-    Accuracy: Tango's score bound of the difference of paired shares (1998). Errors of
-    regressors: Fieller's bound of the ratio of both means (1954). Churn and its
-    unnecessary part: M. Milani Fard et al., "Launch and iterate: reducing prediction
+    Accuracy: Tango's score bound for the difference of paired proportions (1998).
+    Errors of regressors: Fieller's bound for the ratio of the means (1954). Churn and
+    unnecessary churn: M. Milani Fard et al., "Launch and iterate: reducing prediction
     churn", NIPS 2016. Negative flips: S. Yan et al., "Positive-congruent training",
     CVPR 2021.
 
@@ -101,30 +107,17 @@ def churn(
     >>> X, y = make_classification(4000, random_state=0)
     >>> old = LogisticRegression().fit(X[:800], y[:800])
     >>> new = LogisticRegression().fit(X[:1000], y[:1000])
-    >>> gate = churn(old, new, X[1000:], y[1000:])
-    >>> gate.passed
+    >>> result = churn(old, new, X[1000:], y[1000:])
+    >>> result.passed
     True
-    >>> print(repr(gate).splitlines()[1])
-    pass  answers differ on 1.93 % of 3,000 rows, at most 2.4 % (limit 5 %)
+    >>> print(repr(result).splitlines()[1])
+    pass  predictions differ on 1.93 % of 3,000 rows, at most 2.4 % (limit 5 %)
     """
-    shares = {"max_churn": max_churn, "margin": margin, "alpha": alpha}
-    for name, value in shares.items():
-        if not is_number(value) or not 0 < value < 1:
-            expected = "a float in the range (0, 1)"
-            raise parameter_error("churn", name, expected, value)
-    a, b = _answers(model_a, X, "model_a"), _answers(model_b, X, "model_b")
-    y = None if y is None else np.asarray(y).ravel()
-    check_consistent_length(a, b, y)
-    if not len(a):
-        raise ValueError("churn needs at least one row. Got none.")
-    notes: tuple[str, ...] = ()
-    if tolerance is not None or _is_number_answered((model_a, a), (model_b, b)):
-        tolerance = _check_tolerance(tolerance, model_a, model_b)
-        a, b = _read_numbers(a), _read_numbers(b)
-        y = None if y is None else _read_numbers(y)
-    else:
-        notes = _check_classes((model_a, model_b), (a, b), y)
-    differs = ~agree(a, b, tolerance)
+    limits = {"max_churn": max_churn, "margin": margin, "alpha": alpha}
+    for name, value in limits.items():
+        check_argument("churn", name, value, OPEN_PROPORTION)
+    versions = _read_versions(model_a, model_b, X, y, tolerance)
+    differs = ~agree(versions.a, versions.b, versions.tolerance)
     count, n = int(differs.sum()), len(differs)
     return ChurnResult(
         n_samples=n,
@@ -134,40 +127,69 @@ def churn(
         max_churn=max_churn,
         margin=margin,
         alpha=alpha,
-        tolerance=tolerance,
-        performance=None if y is None else _compare(a, b, y, tolerance, alpha),
+        tolerance=versions.tolerance,
+        performance=None if versions.y is None else _compare(versions, alpha),
         by_group=() if groups is None else _by_group(differs, X, groups, alpha),
-        notes=notes,
+        notes=versions.notes,
     )
 
 
-def _answers(model: Any, X: Any, name: str) -> NDArray[Any]:
+class _Versions(NamedTuple):
+    """Comparable predictions of both versions, and the truth if it is known."""
+
+    a: NDArray[Any]
+    b: NDArray[Any]
+    y: NDArray[Any] | None
+    tolerance: float | None
+    notes: tuple[str, ...]
+
+
+def _read_versions(
+    model_a: Any, model_b: Any, X: Any, y: Any, tolerance: Any
+) -> _Versions:
+    a, b = _predictions(model_a, X, "model_a"), _predictions(model_b, X, "model_b")
+    y = None if y is None else np.asarray(y).ravel()
+    check_consistent_length(a, b, y)
+    if not len(a):
+        raise ValueError("churn needs at least one row. Got none.")
+    if tolerance is None and not _are_regressors((model_a, a), (model_b, b)):
+        notes = _check_classes((model_a, model_b), (a, b), y)
+        return _Versions(a, b, y, None, notes)
+    tolerance = _choose_tolerance(tolerance, model_a, model_b)
+    y = None if y is None else _finite_numbers(y)
+    return _Versions(_finite_numbers(a), _finite_numbers(b), y, tolerance, ())
+
+
+def _predictions(model: Any, X: Any, parameter: str) -> NDArray[Any]:
+    """Return the predictions of a model, or those given in place of it."""
     is_model = hasattr(model, "predict") and not isinstance(model, type)
-    answers = np.asarray(model.predict(X) if is_model else model)
-    if answers.ndim == 2 and answers.shape[1] == 1:
-        answers = answers.ravel()
-    if answers.ndim != 1:
-        expected = "a fitted model with one answer per row, or these answers"
-        raise parameter_error("churn", name, expected, model)
-    if answers.dtype == object and any(map(is_missing, answers.tolist())):
-        raise ValueError(f"{name} must answer each row. Some answers are missing.")
-    return answers
+    predictions = ravel_column(model.predict(X) if is_model else model)
+    if predictions.ndim != 1:
+        expected = "a fitted model with one prediction per row, or these predictions"
+        raise parameter_error("churn", parameter, expected, model)
+    if predictions.dtype == object and any(map(is_missing, predictions.tolist())):
+        raise ValueError(
+            f"{parameter} must have a prediction for each row. Some are missing."
+        )
+    return predictions
 
 
-def _is_number_answered(*versions: tuple[Any, NDArray[Any]]) -> bool:
-    """Whether the answers are numbers to be compared up to a tolerance."""
+def _are_regressors(*versions: tuple[Any, NDArray[Any]]) -> bool:
+    """Return whether the predictions are numbers to be compared with a tolerance."""
     return any(
         (isinstance(model, BaseEstimator) and is_regressor(model))
-        or (answers.dtype.kind == "f" and (answers != np.floor(answers)).any())
-        for model, answers in versions
+        or (
+            predictions.dtype.kind == "f"
+            and (predictions != np.floor(predictions)).any()
+        )
+        for model, predictions in versions
     )
 
 
-def _check_tolerance(tolerance: Any, *models: Any) -> float:
+def _choose_tolerance(tolerance: Any, *models: Any) -> float:
+    """Return the tolerance that was given, or the one that a model remembers."""
     if tolerance is not None:
-        if not is_number(tolerance) or not 0 < tolerance < np.inf:
-            expected = "a positive number"
-            raise parameter_error("churn", "tolerance", expected, tolerance)
+        check_argument("churn", "tolerance", tolerance, POSITIVE)
         if any(hasattr(model, "classes_") for model in models):
             expected = "None for classifiers"
             raise parameter_error("churn", "tolerance", expected, tolerance)
@@ -175,75 +197,81 @@ def _check_tolerance(tolerance: Any, *models: Any) -> float:
     for model in models:
         reference = getattr(model, "reference_", None)
         if reference is not None and reference.residuals is not None:
-            scales = residual_scales(reference.residuals)
+            scales = reference.residuals.robust_scales()
             if len(scales) == 1 and scales[0] > 0:
                 return float(scales[0])
     expected = "given for regressors that do not remember their out-of-fold residuals"
     raise parameter_error("churn", "tolerance", expected, None)
 
 
-def _read_numbers(column: NDArray[Any]) -> NDArray[np.float64]:
+def _finite_numbers(column: NDArray[Any]) -> Floats:
     if column.dtype.kind not in "biuf" or not np.isfinite(column).all():
-        raise ValueError("The answers and y must be finite numbers for regressors.")
+        raise ValueError("Predictions and y of regressors must be finite numbers.")
     return column.astype(np.float64)  # unsigned integers have no negative difference
 
 
 def _check_classes(
-    models: Sequence[Any], answers: Sequence[NDArray[Any]], y: NDArray[Any] | None
+    models: Sequence[Any], predictions: Sequence[NDArray[Any]], y: NDArray[Any] | None
 ) -> tuple[str, ...]:
-    """Return what to tell about classes that only one of both versions knows."""
-    known = [
-        set(np.asarray(getattr(model, "classes_", said)).tolist())
-        for model, said in zip(models, answers, strict=True)
-    ]
-    either = known[0] | known[1]
-    both_say = all(hasattr(model, "classes_") for model in models)
-    texts = {isinstance(label, str) for label in either}
-    if len(texts) > 1 or (both_say and not known[0] & known[1]):
-        old, new = (sorted(map(repr, labels)) for labels in known)
-        raise ValueError(
-            "Both versions must answer with the same classes. model_a knows "
-            f"{', '.join(old)}, model_b {', '.join(new)}."
-        )
-    if y is not None and any(map(is_missing, y.tolist())):
-        raise ValueError("y must hold a label for each row. Some are missing.")
-    if y is not None and (both_say or not either & set(y.tolist())):
-        check_labels(y, np.array(list(either), dtype=object), who="y holds")
-    if not both_say:
+    """Return notes about classes that only one of the two versions knows."""
+    old, new = (
+        set(np.asarray(getattr(model, "classes_", predicted)).tolist())
+        for model, predicted in zip(models, predictions, strict=True)
+    )
+    have_classes = all(hasattr(model, "classes_") for model in models)
+    _check_common_classes(old, new, have_classes=have_classes)
+    if y is not None:
+        _check_true_labels(y, old | new, have_classes=have_classes)
+    if not have_classes:
         return ()
-    added, gone = known[1] - known[0], known[0] - known[1]
-    told = {"only the new version knows": added, "only the old version knows": gone}
+    by_version = {"new": new - old, "old": old - new}
     return tuple(
-        f"{text} {', '.join(sorted(map(repr, labels)))}"
-        for text, labels in told.items()
+        f"only the {version} version knows {_list(labels)}"
+        for version, labels in by_version.items()
         if labels
     )
 
 
-def _compare(
-    a: NDArray[Any],
-    b: NDArray[Any],
-    y: NDArray[Any],
-    tolerance: float | None,
-    alpha: float,
-) -> PairedPerformance:
+def _check_common_classes(old: set[Any], new: set[Any], *, have_classes: bool) -> None:
+    is_text = {isinstance(label, str) for label in old | new}
+    if len(is_text) > 1 or (have_classes and not old & new):
+        raise ValueError(
+            "Both versions must predict the same classes. model_a knows "
+            f"{_list(old)}, model_b {_list(new)}."
+        )
+
+
+def _check_true_labels(
+    y: NDArray[Any], classes: set[Any], *, have_classes: bool
+) -> None:
+    if any(map(is_missing, y.tolist())):
+        raise ValueError("y must contain a label for each row. Some are missing.")
+    if have_classes or not classes & set(y.tolist()):
+        check_labels(y, np.array(list(classes), dtype=object), subject="y holds")
+
+
+def _list(labels: set[Any]) -> str:
+    return ", ".join(sorted(map(repr, labels)))
+
+
+def _compare(versions: _Versions, alpha: float) -> PairedPerformance:
+    """Compare the performance of both versions on the same labelled rows."""
+    a, b, y, tolerance, _ = versions
     right_a, right_b = agree(a, y, tolerance), agree(b, y, tolerance)
     gained, lost = int((right_b & ~right_a).sum()), int((right_a & ~right_b).sum())
-    n = len(y)
+    n = len(a)
     if tolerance is None:
-        metric, old, new = "accuracy", float(right_a.mean()), float(right_b.mean())
+        old, new = float(right_a.mean()), float(right_b.mean())
         difference = new - old
         lower = float(tango_lower(gained, lost, n, alpha=alpha))
         upper = -float(tango_lower(lost, gained, n, alpha=alpha))
     else:
-        metric, errors_a, errors_b = "mean absolute error", abs(a - y), abs(b - y)
-        old, new = float(errors_a.mean()), float(errors_b.mean())
-        low, high = ratio_bounds(errors_b, errors_a, alpha=alpha)
-        difference = 1 - new / old if old > 0 else (-np.inf if new > 0 else 0.0)
-        lower, upper = 1 - high, 1 - low
+        errors = np.abs(a - y), np.abs(b - y)
+        old, new = (float(each.mean()) for each in errors)
+        difference, lower, upper = _error_reduction(*errors, alpha)
     differs = float((~agree(a, b, tolerance)).mean())
     return PairedPerformance(
-        metric=metric,
+        metric="accuracy" if tolerance is None else "mean absolute error",
         old=old,
         new=new,
         difference=difference,
@@ -256,25 +284,39 @@ def _compare(
     )
 
 
+def _error_reduction(
+    errors_a: Floats, errors_b: Floats, alpha: float
+) -> tuple[float, float, float]:
+    """Return the relative reduction of the mean error, and its two bounds."""
+    old, new = float(errors_a.mean()), float(errors_b.mean())
+    smallest, largest = ratio_bounds(errors_b, errors_a, alpha=alpha)
+    if old > 0:
+        return 1 - new / old, 1 - largest, 1 - smallest
+    return -np.inf if new > 0 else 0.0, 1 - largest, 1 - smallest
+
+
 def _by_group(
     differs: Mask, X: Any, groups: Any, alpha: float
 ) -> tuple[GroupChurn, ...]:
-    if isinstance(groups, str):
-        table = None if X is None else read_table(X)
-        if table is None or groups not in (table.names or []):
-            expected = "the group of each row, or the name of a column of X"
-            raise parameter_error("churn", "groups", expected, groups)
-        groups = _safe_indexing(X, groups, axis=1)
-    column: NDArray[Any] = np.asarray(groups, dtype=object).ravel()
+    """Return the churn of each group, with simultaneous bounds."""
+    column = _group_labels(X, groups)
     check_consistent_length(differs, column)
     names, codes = np.unique(column.astype(str), return_inverse=True)
     n = np.bincount(codes)
     count = np.bincount(codes, weights=differs).astype(int)
     lower = clopper_pearson_lower(count, n, alpha=alpha / len(n))
     upper = clopper_pearson_upper(count, n, alpha=alpha / len(n))
-    shares = (count / n).tolist()
-    columns = (names.tolist(), n.tolist(), shares, lower, upper)
-    return tuple(
-        GroupChurn(name, size, share, float(low), float(high))
-        for name, size, share, low, high in zip(*columns, strict=True)
-    )
+    columns = names, n, count / n, lower, upper
+    rows = zip(*(each.tolist() for each in columns), strict=True)
+    return tuple(GroupChurn(*row) for row in rows)
+
+
+def _group_labels(X: Any, groups: Any) -> NDArray[Any]:
+    """Return the group of each row."""
+    if isinstance(groups, str):
+        table = None if X is None else read_table(X)
+        if table is None or groups not in (table.names or []):
+            expected = "the group of each row, or the name of a column of X"
+            raise parameter_error("churn", "groups", expected, groups)
+        groups = _safe_indexing(X, groups, axis=1)
+    return np.asarray(groups, dtype=object).ravel()

@@ -1,26 +1,31 @@
-"""How much several refits of one estimator differ."""
+"""How far refits of one estimator differ, above all those that are equally good."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
+from resilient_estimator._format import percent
+from resilient_estimator._results import NoTruthValue
 from resilient_estimator._typing import Floats, Positions
-from resilient_estimator.comparison._gate import agree, percent
-from resilient_estimator.statistics._intervals import effective_wilson
+from resilient_estimator.comparison._agreement import (
+    agree,
+    disagreement,
+    disagreement_interval,
+    median_difference,
+)
 
-AT_STAKE = 0.25
+CONTESTED = 0.25
 
 
 class Multiplicity(NamedTuple):
-    """How far refits that are as good as the best differ from it.
+    """How far refits that are as good as the best one differ from it.
 
-    `ambiguity` is the share of the rows for which some of them answers otherwise than
-    the best, `discrepancy` the largest share on which one of them does. `n_as_good` is
-    how many there are, the best included.
+    `ambiguity` is the share of the rows on which at least one of them disagrees with
+    the best, `discrepancy` the largest share on which a single one does. `n_as_good` is
+    their number, including the best.
     """
 
     ambiguity: float
@@ -29,162 +34,161 @@ class Multiplicity(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class RetrainChurnResult:
-    """How much refits of one estimator differ among one another.
+class RetrainChurnResult(NoTruthValue):
+    """How much refits of one estimator differ from one another.
 
     Attributes
     ----------
-    refit : str
-        What differs between the refits: "bootstrap", "subsample" or "seed".
+    refit : {"bootstrap", "subsample", "seed"}
+        What differs between the refits.
     n_refits : int
         Number of refits.
     n_samples : int
-        Rows that they were asked about, none of which they learnt from.
+        Number of evaluated rows, none of which the refits were trained on.
     churn : float
-        Share of the rows on which two refits differ, averaged over all pairs.
-    low, high : float
-        Interval of the churn at `confidence`, for other rows and other refits.
-    confidence : float
+        Share of the rows on which two refits disagree, averaged over all pairs.
+    lower, upper : float
+        Confidence interval of the churn, for other rows and other refits.
+    confidence_level : float
         Coverage of the interval.
     disagreement : ndarray of float of shape (n_samples,)
-        For each row, the share of pairs of refits that differ.
+        Share of the pairs of refits that disagree on each row.
     rows : ndarray of int of shape (n_samples,)
-        Where these rows stand in `X`, or in `X_eval` if that was given.
+        Positions of these rows in `X`, or in `X_eval` if it was given.
     multiplicity : Multiplicity or None
-        How far the refits that are as good as the best differ from it. None without
+        How far the refits that are as good as the best differ from it; None without
         labels of the rows.
     tolerance : float or None
-        Regressors: up to which difference two answers are the same.
+        Regressors: largest difference at which two predictions count as equal.
     spread : float or None
-        Regressors: median difference of two refits' answers, in units of `tolerance`.
+        Regressors: median difference between two refits, in units of `tolerance`.
     """
 
     refit: str
     n_refits: int
     n_samples: int
     churn: float
-    low: float
-    high: float
-    confidence: float
+    lower: float
+    upper: float
+    confidence_level: float
     disagreement: Floats
     rows: Positions
     multiplicity: Multiplicity | None = None
     tolerance: float | None = None
     spread: float | None = None
 
+    @classmethod
+    def of(
+        cls,
+        predictions: NDArray[Any],
+        y: NDArray[Any] | None,
+        *,
+        rows: Positions,
+        refit: str,
+        delta: float,
+        tolerance: float | None,
+        confidence_level: float,
+    ) -> Self:
+        """Compute the result from the predictions of all refits.
+
+        Parameters
+        ----------
+        predictions : ndarray of shape (n_refits, n_samples)
+            Predictions of each refit.
+        y : ndarray of shape (n_samples,) or None
+            True labels or numbers.
+        rows, refit, tolerance, confidence_level
+            Attributes of the result.
+        delta : float
+            Loss of accuracy at which a refit is still as good as the best.
+        """
+        by_row = disagreement(predictions, tolerance)
+        lower, upper = disagreement_interval(
+            predictions, by_row, tolerance=tolerance, confidence_level=confidence_level
+        )
+        good = None if y is None else multiplicity(predictions, y, tolerance, delta)
+        spread = None
+        if tolerance is not None:
+            spread = median_difference(predictions) / tolerance
+        return cls(
+            refit=refit,
+            n_refits=len(predictions),
+            n_samples=len(by_row),
+            churn=float(by_row.mean()),
+            lower=lower,
+            upper=upper,
+            confidence_level=confidence_level,
+            disagreement=by_row,
+            rows=rows,
+            multiplicity=good,
+            tolerance=tolerance,
+            spread=spread,
+        )
+
     @property
     def retrain_stability(self) -> float:
-        """Share of the answers that two refits share."""
+        """Share of the predictions on which two refits agree."""
         return 1 - self.churn
 
     @property
-    def rows_at_stake(self) -> Positions:
-        """Where the rows stand on which a quarter of the pairs or more differ."""
-        return self.rows[self.disagreement >= AT_STAKE]
+    def contested_rows(self) -> Positions:
+        """Positions of the rows on which at least 25 % of the pairs disagree."""
+        return self.rows[self.disagreement >= CONTESTED]
 
     def __repr__(self) -> str:
-        n_at_stake = len(self.rows_at_stake)
-        churn = (
-            f"Retrain churn: {percent(self.churn)} of the answers differ between two "
-            f"{self.refit} refits [{percent(self.low)}, {percent(self.high)}]"
+        churn, lower, upper = (
+            percent(share, digits=2) for share in (self.churn, self.lower, self.upper)
+        )
+        first = (
+            f"Retrain churn: two {self.refit} refits disagree on {churn} of the rows "
+            f"[{lower}, {upper}]"
         )
         rows = (
-            f"  {self.n_refits} refits, {self.n_samples:,} rows, of which "
-            f"{n_at_stake:,} are at stake"
+            f"  {self.n_refits} refits, {self.n_samples:,} rows, "
+            f"{len(self.contested_rows):,} of them contested (at least "
+            f"{percent(CONTESTED)} of the pairs disagree)"
         )
-        lines = [churn, rows]
+        lines = [first, rows]
         if self.multiplicity is not None:
-            ambiguity, discrepancy, n_as_good = self.multiplicity
-            lines.append(
-                f"  {n_as_good} of {self.n_refits} are about as good as the best: "
-                f"ambiguity {percent(ambiguity)}, discrepancy {percent(discrepancy)}"
-            )
+            lines.append(self._multiplicity_line(self.multiplicity))
         if self.spread is not None:
             lines.append(
-                f"  median difference {self.spread:.2g} of the tolerance "
+                f"  median difference {self.spread:.2g} times the tolerance "
                 f"({self.tolerance:.3g})"
             )
         return "\n".join(lines)
 
-
-def disagreement(answers: NDArray[Any], tolerance: float | None) -> Floats:
-    """Return for each row the share of pairs of refits that differ.
-
-    Parameters
-    ----------
-    answers : ndarray of shape (n_refits, n_samples)
-        What each refit says.
-    tolerance : float or None
-        Up to which difference numbers are the same.
-    """
-    n_refits = len(answers)
-    differ = [(~agree(said, answers, tolerance)).sum(axis=0) for said in answers]
-    return np.asarray(np.sum(differ, axis=0) / (n_refits * (n_refits - 1)))
-
-
-def churn_interval(
-    answers: NDArray[Any],
-    by_row: Floats,
-    *,
-    tolerance: float | None,
-    confidence: float,
-) -> tuple[float, float]:
-    """Return an interval of the churn, for other rows and other refits.
-
-    Its variance is that of a mean over rows, plus the jackknife over refits.
-
-    Parameters
-    ----------
-    answers : ndarray of shape (n_refits, n_samples)
-        What each refit says.
-    by_row : ndarray of float of shape (n_samples,)
-        Disagreement of each row.
-    tolerance : float or None
-        Up to which difference numbers are the same.
-    confidence : float
-        Coverage.
-    """
-    n_refits, n_samples = answers.shape
-    pairs = np.array(
-        [(~agree(said, answers, tolerance)).mean(axis=1) for said in answers]
-    )
-    variance = by_row.var(ddof=1) / n_samples if n_samples > 1 else 0.0
-    if n_refits > 2:
-        without = (pairs.sum() - 2 * pairs.sum(axis=1)) / (n_refits - 1)
-        without /= n_refits - 2
-        variance += (n_refits - 1) * without.var()
-    return effective_wilson(float(by_row.mean()), variance, n_samples, confidence)
+    def _multiplicity_line(self, multiplicity: Multiplicity) -> str:
+        ambiguity = percent(multiplicity.ambiguity, digits=2)
+        discrepancy = percent(multiplicity.discrepancy, digits=2)
+        return (
+            f"  {multiplicity.n_as_good} of {self.n_refits} refits are about as good "
+            f"as the best: ambiguity {ambiguity}, discrepancy {discrepancy}"
+        )
 
 
 def multiplicity(
-    answers: NDArray[Any], y: NDArray[Any], tolerance: float | None, delta: float
+    predictions: NDArray[Any], y: NDArray[Any], tolerance: float | None, delta: float
 ) -> Multiplicity:
-    """Compare the refits that are as good as the best with the best.
+    """Compare the best refit with the others that are about as good.
 
     Parameters
     ----------
-    answers : ndarray of shape (n_refits, n_samples)
-        What each refit says.
+    predictions : ndarray of shape (n_refits, n_samples)
+        Predictions of each refit.
     y : ndarray of shape (n_samples,)
-        What is true.
+        True labels or numbers.
     tolerance : float or None
-        Up to which difference numbers are the same.
+        Largest difference at which numbers count as equal.
     delta : float
-        By how much the share of right answers may be lower than the best.
+        By how much the accuracy may be below that of the best refit.
     """
-    score = agree(answers, y, tolerance).mean(axis=1)
-    best = int(score.argmax())
-    as_good = score >= score[best] - delta - 1e-12
-    differ = ~agree(answers[as_good], answers[best], tolerance)
+    accuracy = agree(predictions, y, tolerance).mean(axis=1)
+    best = int(accuracy.argmax())
+    as_good = accuracy >= accuracy[best] - delta - 1e-12
+    differ = ~agree(predictions[as_good], predictions[best], tolerance)
     return Multiplicity(
         ambiguity=float(differ.any(axis=0).mean()),
         discrepancy=float(differ.mean(axis=1).max()),
         n_as_good=int(as_good.sum()),
     )
-
-
-def spread(answers: Floats) -> float:
-    """Return the median difference of two refits' numbers, averaged over pairs."""
-    n_refits = len(answers)
-    medians = [np.median(np.abs(said - answers), axis=1).sum() for said in answers]
-    return float(np.sum(medians) / (n_refits * (n_refits - 1)))

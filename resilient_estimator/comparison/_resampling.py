@@ -1,28 +1,25 @@
-"""Which rows, and which seeds, the next retrained model would have."""
+"""Resample training rows within classes, and draw new random states for a refit."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from resilient_estimator._typing import Positions
+from resilient_estimator._typing import Mask, Positions
 
 SUBSAMPLE = 0.8
 
 
-def held_out(
-    codes: Positions, share: float, rng: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Return which rows to keep for evaluation, about a share of each class.
+def held_out(codes: Positions, share: float, rng: np.random.Generator) -> Mask:
+    """Return which rows to hold out for evaluation, stratified by class.
 
     Parameters
     ----------
     codes : ndarray of int of shape (n_samples,)
         Class of each row; all 0 for regressors.
     share : float
-        Share of each class, rounded down: the rare ones are learnt from.
+        Share of each class, rounded down, so that rare classes stay in training.
     rng : numpy Generator
         Source of randomness.
     """
@@ -31,7 +28,7 @@ def held_out(
 
 
 def bootstrap_rows(codes: Positions, rng: np.random.Generator) -> Positions:
-    """Draw as many rows with replacement from each class as it has."""
+    """Draw from each class as many rows as it has, with replacement."""
     order = np.argsort(codes, kind="stable")
     counts = np.bincount(codes)
     starts = np.cumsum(counts) - counts
@@ -40,42 +37,42 @@ def bootstrap_rows(codes: Positions, rng: np.random.Generator) -> Positions:
 
 
 def subsample_rows(codes: Positions, rng: np.random.Generator) -> Positions:
-    """Draw four fifths of each class without replacement, in the order of the rows."""
+    """Draw 80 % of each class without replacement; the order of the rows is kept."""
     counts = np.bincount(codes)
     kept = _rank(codes, rng) < np.ceil(SUBSAMPLE * counts)[codes]
     return np.flatnonzero(kept)
 
 
-def is_seed(name: str) -> bool:
-    """Whether a parameter of an estimator is a seed."""
+def is_random_state(name: str) -> bool:
+    """Return whether a parameter of an estimator is a random state."""
     return name.rsplit("__", maxsplit=1)[-1] == "random_state"
 
 
-def seeds_of(
-    estimator: Any, rng: np.random.Generator, *, only_free: bool
+def draw_random_states(
+    estimator: Any, rng: np.random.Generator, *, only_unset: bool
 ) -> dict[str, int]:
-    """Return a new seed for each `random_state`, nested ones included.
+    """Return a new value for each `random_state`, including nested ones.
 
     Parameters
     ----------
     estimator : estimator
-        Whose parameters to look at.
+        Its parameters are read, not changed.
     rng : numpy Generator
         Source of randomness.
-    only_free : bool
-        Whether to leave alone the parameters that are set.
+    only_unset : bool
+        Whether to skip the parameters that are not None.
     """
     params = estimator.get_params(deep=True)
     names = sorted(
         name
         for name, value in params.items()
-        if is_seed(name) and not (only_free and value is not None)
+        if is_random_state(name) and not (only_unset and value is not None)
     )
     return {name: int(rng.integers(2**31 - 1)) for name in names}
 
 
 def _rank(codes: Positions, rng: np.random.Generator) -> Positions:
-    """Return the place of each row in a random order of its class."""
+    """Return the rank of each row in a random order of its class."""
     order = np.lexsort((rng.random(len(codes)), codes))
     counts = np.bincount(codes)
     rank = np.empty(len(codes), dtype=np.intp)

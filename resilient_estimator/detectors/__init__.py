@@ -1,4 +1,4 @@
-"""Whether a batch looks like the training data."""
+"""Detect whether a batch differs from the training data."""
 
 from resilient_estimator._public import publish
 from resilient_estimator.detectors._dependence_drift import DependenceDrift

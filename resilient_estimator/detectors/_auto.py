@@ -7,10 +7,7 @@ from typing import Any
 from sklearn.base import clone
 
 from resilient_estimator._validation import parameter_error
-from resilient_estimator.detectors._base import CountDetector
 from resilient_estimator.detectors._union import DetectorUnion
-from resilient_estimator.protocols import Detector
-from resilient_estimator.reference import Reference
 
 
 def make_detector(detector: Any) -> Any:
@@ -18,7 +15,7 @@ def make_detector(detector: Any) -> Any:
 
     Raises
     ------
-    TypeError
+    InvalidParameterError
         If it stands for none.
     """
     if detector is None:
@@ -31,16 +28,3 @@ def make_detector(detector: Any) -> Any:
         expected = "'auto', None, an object with 'fit' and 'compare', or a list of such"
         raise parameter_error("ResilientEstimator", "detector", expected, detector)
     return clone(detector, safe=False)
-
-
-def fit_detector(
-    detector: Any, reference: Reference, X: Any, y: Any
-) -> Detector | None:
-    """Fit a detector; those that work from counts share the estimator's."""
-    if detector is None:
-        return None
-    if isinstance(detector, DetectorUnion):
-        return detector.fit_reference(reference, X, y)
-    if isinstance(detector, CountDetector) or hasattr(detector, "fit_reference"):
-        return detector.fit_reference(reference)  # type: ignore[no-any-return]
-    return detector.fit(X, y)  # type: ignore[no-any-return]

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._validation import (
-    OPEN_PROPORTION,
-    check_argument,
-    parameter_error,
+from resilient_estimator._validation import check_parameters
+from resilient_estimator.detectors._multiple_testing import (
+    DecisionRule,
+    FamilyResult,
+    decide,
 )
-from resilient_estimator.detectors._multiple_testing import Findings, Rules, judge
 from resilient_estimator.drift import Drift
-from resilient_estimator.exceptions import is_number
+from resilient_estimator.protocols import Detector
 from resilient_estimator.reference import Profile, Reference
 
 
@@ -33,13 +33,15 @@ class CountDetector(BaseEstimator):
     reference_: Reference
     _prepared: Any
 
-    def fit_reference(self, reference: Reference) -> Self:
+    def fit_reference(self, reference: Reference, X: Any = None, y: Any = None) -> Self:  # noqa: ARG002
         """Use counts that were made already.
 
         Parameters
         ----------
         reference : Reference
             Layout and profile of the training rows.
+        X, y : ignored
+            The rows, for detectors that need more than counts.
 
         Returns
         -------
@@ -51,13 +53,15 @@ class CountDetector(BaseEstimator):
         self._prepared = None
         return self
 
-    def compare(self, X: Any) -> Drift:
+    def compare(self, X: Any, *, profile: Profile | None = None) -> Drift:
         """Compare a batch with the training rows.
 
         Parameters
         ----------
         X : array-like, sparse matrix, data frame or Profile
-            The batch, or the counts of it.
+            The batch, or its counts.
+        profile : Profile, default=None
+            Counts of the batch, where they were made already.
 
         Returns
         -------
@@ -72,13 +76,14 @@ class CountDetector(BaseEstimator):
         """
         if not hasattr(self, "reference_"):  # far cheaper than the check itself
             check_is_fitted(self)
-        profile = X if isinstance(X, Profile) else self._profile(X)
+        if profile is None:
+            profile = X if isinstance(X, Profile) else self._profile(X)
         families = self.find(profile)
         n_reference = self.reference_.profile.n_samples
         weights = [1.0] * len(families)
-        return judge(families, weights, self.rules, n_reference, profile.n_samples)
+        return decide(families, weights, self.rule, n_reference, profile.n_samples)
 
-    def find(self, profile: Profile) -> list[Findings]:
+    def find(self, profile: Profile) -> list[FamilyResult]:
         """Return what the tests find in a profile, before any correction."""
         layout_id = self.reference_.layout.layout_id
         if profile.layout_id != layout_id:
@@ -91,9 +96,9 @@ class CountDetector(BaseEstimator):
         return self._find(profile)
 
     @property
-    def rules(self) -> Rules:
-        """Limits of what is real, material, or ruled out."""
-        return Rules(self.alpha, self.min_severity, self.max_severity)
+    def rule(self) -> DecisionRule:
+        """When a difference is significant, material, or ruled out."""
+        return DecisionRule(self.alpha, self.min_severity, self.max_severity)
 
     def _profile(self, X: Any) -> Profile:
         return self.reference_.layout.profile(X)
@@ -101,26 +106,32 @@ class CountDetector(BaseEstimator):
     def _prepare(self) -> Any:
         raise NotImplementedError
 
-    def _find(self, profile: Profile) -> list[Findings]:
+    def _find(self, profile: Profile) -> list[FamilyResult]:
         raise NotImplementedError
 
     def _inflation(self, columns: slice) -> NDArray[np.float64]:
         """Return the correlation times of some columns; 1 if rows are independent."""
-        layout, times = self.reference_.layout, self.reference_.correlation_times
+        layout, times = self.reference_.layout, self.reference_.autocorrelation_times
         n_columns = len(layout.columns) + len(layout.outputs)
         return (np.ones(n_columns) if times is None else times)[columns]
 
     def _check_parameters(self) -> None:
-        check_argument(self, "alpha", self.alpha, OPEN_PROPORTION)
-        time_ordered = getattr(self, "time_ordered", False)
-        if not isinstance(time_ordered, (bool, np.bool_)):
-            raise parameter_error(self, "time_ordered", "a bool", time_ordered)
-        for name in ("min_severity", "max_severity"):
-            value = getattr(self, name)
-            if not is_number(value) or not 0 <= value <= 1:
-                expected = "a float in the range [0, 1]"
-                raise parameter_error(self, name, expected, value)
+        check_parameters(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
         return {key: value for key, value in state.items() if key != "_prepared"}
+
+
+def fit_detector(detector: Any, reference: Reference, X: Any, y: Any) -> Detector:
+    """Fit a detector to the reference where it works from counts, else to the rows."""
+    if hasattr(detector, "fit_reference"):
+        return detector.fit_reference(reference, X, y)  # type: ignore[no-any-return]
+    return detector.fit(X, y)  # type: ignore[no-any-return]
+
+
+def compare_batch(detector: Any, X: Any, profile: Profile) -> Drift:
+    """Compare a batch by its counts where the detector works from them."""
+    if hasattr(detector, "fit_reference"):
+        return detector.compare(X, profile=profile)  # type: ignore[no-any-return]
+    return detector.compare(X)  # type: ignore[no-any-return]

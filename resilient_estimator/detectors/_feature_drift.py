@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from resilient_estimator._validation import parameter_error
+from resilient_estimator._validation import BOOLEAN, Constraints, Options
 from resilient_estimator.detectors._base import CountDetector
-from resilient_estimator.detectors._multiple_testing import Findings
-from resilient_estimator.detectors._univariate import TESTS, ColumnTests
+from resilient_estimator.detectors._multiple_testing import (
+    RULE_CONSTRAINTS,
+    FamilyResult,
+)
+from resilient_estimator.detectors._univariate import TESTS, UnivariateTests
 from resilient_estimator.drift import FEATURES
 from resilient_estimator.reference import Profile, Reference
 
@@ -15,11 +18,11 @@ from resilient_estimator.reference import Profile, Reference
 class FeatureDrift(CountDetector):
     """Compare each column of a batch with the training data.
 
-    All tests work from integer counts over the cells of the reference, so a batch in
-    memory and the summed profiles of its parts give the same result. A column has
-    drifted when the difference is real (p-value below `alpha` after Holm's correction
-    for the number of columns, in a batch that differs) *and* material (severity at
-    least `min_severity`, or a label or missing values that at least doubled).
+    All tests work from integer counts in the cells of the reference, so a batch in
+    memory and the summed profiles of its parts give the same result. A column drifted
+    if the difference is significant (p-value below `alpha` after Holm's correction for
+    the number of columns, in a batch that differs) *and* material (severity of at least
+    `min_severity`, or a label or missing values that at least doubled).
 
     Parameters
     ----------
@@ -27,22 +30,24 @@ class FeatureDrift(CountDetector):
         Test of the values. Missing values and unseen categories always have tests of
         their own.
 
-        - "auto": Anderson-Darling's test and a test of spread for numbers; chi-square
-          and a test of the label that gained most for categories;
+        - "auto": Anderson-Darling test and a test of spread for numbers; chi-square
+          test and a test of the label that gained most for categories;
         - "ad", "ks", "cvm", "wasserstein": for numbers; categories as in "auto";
-        - "chi2", "psi", "jensen-shannon": for both; numbers are put into ten groups of
-          equal reference share.
+        - "chi2", "psi", "jensen-shannon": for both; numbers are divided into ten groups
+          of equal reference share.
     alpha : float, default=0.05
-        Chance of a false alarm for a batch, over all columns together.
+        Probability of a false alarm for a batch without drift, over all columns
+        together.
     min_severity : float, default=0.04
-        Severity from which on a real difference is reported as drift.
+        Severity from which on a significant difference counts as drift.
     max_severity : float, default=0.20
         Severity that must be ruled out, at level `alpha`, for a column to be called
         stable.
     time_ordered : bool, default=False
-        Whether the training rows stand in the order of time and successive rows may
-        resemble one another. Rows then count for fewer, by the correlation time of each
-        column, so that a slow wave is not taken for drift.
+        Whether the training rows are in the order of time and successive rows may
+        resemble one another. The effective number of rows is then smaller, by the
+        autocorrelation time of each column, so that a slow wave is not mistaken for
+        drift.
 
     Attributes
     ----------
@@ -52,24 +57,24 @@ class FeatureDrift(CountDetector):
     See Also
     --------
     ResilientEstimator.assess : Compare a batch, with flags and reasons.
-    OutputDrift : The same for what the model says.
-    DependenceDrift : How columns depend on one another.
+    OutputDrift : Compare the outputs of the model in the same way.
+    DependenceDrift : Compare how columns depend on one another.
 
     Notes
     -----
-    The p-value of the batch is Cauchy's combination of those of the columns (Liu, Xie
+    The p-value of the batch is the Cauchy combination of those of the columns (Liu, Xie
     2020).
 
-    Severity of a number is the largest of Kolmogorov's distance and of the changes of
-    the shares above training's median and in its outer third; of a category the total
-    variation and the share of unseen labels beyond the expected one; of missing values
-    the difference in their share; each with what chance alone explains taken away:
-    ``sqrt(max(0, s^2 - s0^2))``. All of them are lower bounds of the total variation
-    between the two distributions, so severity reads as the share of production rows
-    that the reference cannot explain.
+    The severity of a number is the largest of Kolmogorov's distance and the changes of
+    the shares above the median and in the outer sixths of training; of a category, the
+    total variation or the excess share of unseen labels; of missing values, the
+    difference of their shares. What chance alone explains is subtracted:
+    ``sqrt(max(0, s^2 - s0^2))``. All of these are lower bounds of the total variation
+    between the two distributions, so the severity is the share of production rows that
+    the reference cannot explain.
 
-    Labels that are rare in both samples together are compared as one: the reference
-    holds too few of their rows to tell them from labels that it lacks.
+    Labels that are rare in both samples together are compared as one: the reference has
+    too few of their rows to distinguish them from labels that it lacks.
 
     Examples
     --------
@@ -81,6 +86,12 @@ class FeatureDrift(CountDetector):
     >>> detector.compare(batch).verdicts
     ('stable', 'drifted')
     """
+
+    _constraints: ClassVar[Constraints] = {
+        **RULE_CONSTRAINTS,
+        "test": [Options(*TESTS)],
+        "time_ordered": [BOOLEAN],
+    }
 
     def __init__(
         self,
@@ -103,9 +114,9 @@ class FeatureDrift(CountDetector):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Training rows. What is not a table gives a detector without columns.
+            Training rows. If this is not a table, there are no columns to compare.
         y : ignored
-            For the scikit-learn API.
+            Present for API consistency.
 
         Returns
         -------
@@ -115,10 +126,10 @@ class FeatureDrift(CountDetector):
         self._check_parameters()
         return self.fit_reference(Reference.learn(X, time_ordered=self.time_ordered))
 
-    def _prepare(self) -> ColumnTests:
+    def _prepare(self) -> UnivariateTests:
         layout = self.reference_.layout
         n_columns = len(layout.columns)
-        return ColumnTests(
+        return UnivariateTests(
             FEATURES,
             layout.columns,
             layout.offsets[: n_columns + 1],
@@ -128,11 +139,5 @@ class FeatureDrift(CountDetector):
             alpha=self.alpha,
         )
 
-    def _find(self, profile: Profile) -> list[Findings]:
-        return [self._prepared.find(profile.counts, profile.n_samples)]
-
-    def _check_parameters(self) -> None:
-        if self.test not in TESTS:
-            expected = "one of " + ", ".join(map(repr, TESTS))
-            raise parameter_error(self, "test", expected, self.test)
-        super()._check_parameters()
+    def _find(self, profile: Profile) -> list[FamilyResult]:
+        return [self._prepared.compare(profile.counts, profile.n_samples)]

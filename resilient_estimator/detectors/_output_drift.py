@@ -1,40 +1,44 @@
-"""Compare what the model says with what it said out of fold."""
+"""Compare the outputs of the model with its out-of-fold outputs."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from resilient_estimator._typing import Floats
+from resilient_estimator._validation import BOOLEAN, Constraints
 from resilient_estimator.detectors._base import CountDetector
-from resilient_estimator.detectors._multiple_testing import Findings
-from resilient_estimator.detectors._univariate import ColumnTests
+from resilient_estimator.detectors._multiple_testing import (
+    RULE_CONSTRAINTS,
+    FamilyResult,
+)
+from resilient_estimator.detectors._univariate import UnivariateTests
 from resilient_estimator.drift import OUTPUTS
 from resilient_estimator.reference import Profile, Reference
 from resilient_estimator.tabular._table import read_table
 
 
 class OutputDrift(CountDetector):
-    """Compare the model's scores and labels with those it gave out of fold.
+    """Compare the model's scores and labels with its out-of-fold scores and labels.
 
-    What drifts in the outputs matters to the model, whatever the number of columns
-    (black-box shift detection, Lipton et al. 2018; Rabanser et al. 2019). In a
+    Drift of the outputs matters to the model, whatever the number of columns (black-box
+    shift detection, Lipton et al. 2018; Rabanser et al. 2019). In a
     `ResilientEstimator` the outputs are the probabilities or decision values of each
-    class, the predicted label and the uncertainty of a classifier, and the prediction
-    of a regressor; the reference are answers of models that had not learnt from the row
-    in question. Answers to the model's own training rows would drift by themselves.
+    class, the predicted label and the uncertainty of a classifier, or the prediction of
+    a regressor. The reference consists of out-of-fold outputs: outputs for the model's
+    own training rows would differ from those for new rows without any drift.
 
     Parameters
     ----------
     alpha : float, default=0.05
-        Chance of a false alarm for a batch.
+        Probability of a false alarm for a batch without drift.
     min_severity : float, default=0.04
-        Severity from which on a real difference is reported as drift.
+        Severity from which on a significant difference counts as drift.
     max_severity : float, default=0.20
         Severity that must be ruled out for an output to be called stable.
     time_ordered : bool, default=False
-        Whether the reference's rows stand in the order of time; see `FeatureDrift`.
+        Whether the rows of the reference are in the order of time; see `FeatureDrift`.
 
     Attributes
     ----------
@@ -51,6 +55,11 @@ class OutputDrift(CountDetector):
     'drifted'
     """
 
+    _constraints: ClassVar[Constraints] = {
+        **RULE_CONSTRAINTS,
+        "time_ordered": [BOOLEAN],
+    }
+
     def __init__(
         self,
         *,
@@ -65,14 +74,14 @@ class OutputDrift(CountDetector):
         self.time_ordered = time_ordered
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
-        """Summarise outputs of a model for rows that it did not learn from.
+        """Summarise outputs of a model for rows that it was not trained on.
 
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_outputs)
             Scores and labels, one column each.
         y : ignored
-            For the scikit-learn API.
+            Present for API consistency.
 
         Returns
         -------
@@ -102,10 +111,10 @@ class OutputDrift(CountDetector):
             )
         return layout.profile(None, outputs=outputs)
 
-    def _prepare(self) -> ColumnTests:
+    def _prepare(self) -> UnivariateTests:
         layout = self.reference_.layout
         first, n_outputs = len(layout.columns), len(layout.outputs)
-        return ColumnTests(
+        return UnivariateTests(
             OUTPUTS,
             layout.outputs,
             layout.offsets[first : first + n_outputs + 1],
@@ -115,18 +124,19 @@ class OutputDrift(CountDetector):
             alpha=self.alpha,
         )
 
-    def _find(self, profile: Profile) -> list[Findings]:
-        # Rows that were not answered are no news about the answers.
-        return [self._prepared.find(profile.counts, 0, self._model_noise(profile))]
+    def _find(self, profile: Profile) -> list[FamilyResult]:
+        n_samples = 0  # if no row has outputs, they are too few and not absent
+        inflation = self._model_inflation(profile)
+        return [self._prepared.compare(profile.counts, n_samples, inflation)]
 
-    def _model_noise(self, profile: Profile) -> NDArray[np.float64] | float:
-        """Return what the noise of models adds to the variance of a mean of rows.
+    def _model_inflation(self, profile: Profile) -> Floats | float:
+        """Return the variance between models, in units of that of a mean of rows.
 
-        Production's answers are those of one model, the reference's those of several.
+        Outputs in production are those of one model, in the reference of several.
         """
-        noise = self.reference_.model_noise
-        if noise is None:
+        variance = self.reference_.model_variance
+        if variance is None:
             return 0.0
-        tests = self._prepared
-        m, n = tests.rows(self.reference_.profile.counts), tests.rows(profile.counts)
-        return np.asarray(noise * m * n / np.maximum(m + n, 1))
+        m = self._prepared.n_reference_rows
+        n = self._prepared.n_rows(profile.counts)
+        return np.asarray(variance * m * n / np.maximum(m + n, 1))

@@ -15,11 +15,15 @@ from resilient_estimator._validation import (
     check_argument,
     parameter_error,
 )
-from resilient_estimator.detectors._base import CountDetector
+from resilient_estimator.detectors._base import compare_batch, fit_detector
 from resilient_estimator.detectors._dependence_drift import DependenceDrift
 from resilient_estimator.detectors._feature_drift import FeatureDrift
 from resilient_estimator.detectors._flag_drift import FlagDrift
-from resilient_estimator.detectors._multiple_testing import Findings, Rules, judge
+from resilient_estimator.detectors._multiple_testing import (
+    DecisionRule,
+    FamilyResult,
+    decide,
+)
 from resilient_estimator.detectors._output_drift import OutputDrift
 from resilient_estimator.drift import DRIFTED, FEATURES, TOO_FEW, Drift
 from resilient_estimator.exceptions import is_number
@@ -72,7 +76,7 @@ class DetectorUnion(ListComposition):
     >>> x = rng.normal(size=500)
     >>> drift = detector.compare(np.column_stack([x, x]))
     >>> [name for name, each in zip(drift.features, drift.drifted) if each]
-    ['correlations of columns']
+    ['correlations between columns']
     """
 
     _listed = "detectors"
@@ -141,12 +145,7 @@ class DetectorUnion(ListComposition):
         """
         self._check_parameters()
         detectors = [clone(each, safe=False) for each in self._chosen()]
-        self.detectors_ = [
-            each.fit_reference(reference)
-            if isinstance(each, CountDetector)
-            else each.fit(X, y)
-            for each in detectors
-        ]
+        self.detectors_ = [fit_detector(each, reference, X, y) for each in detectors]
         self.reference_ = reference
         return self
 
@@ -170,20 +169,21 @@ class DetectorUnion(ListComposition):
         if profile is None:
             is_profile = isinstance(X, Profile)
             profile = X if is_profile else self.reference_.layout.profile(X)
-        families: list[Findings] = []
+        families: list[FamilyResult] = []
         shares: list[float] = []
         for detector, weight in zip(self.detectors_, self._shares(), strict=True):
             found = _find(detector, X, profile)
             families += found
             shares += [weight / max(len(found), 1)] * len(found)
         n_reference = self.reference_.profile.n_samples
-        return judge(families, shares, self._rules(), n_reference, profile.n_samples)
+        return decide(families, shares, self._rule(), n_reference, profile.n_samples)
 
-    def _rules(self) -> Rules:
-        limits = [d.rules for d in self.detectors_ if isinstance(d, CountDetector)]
+    def _rule(self) -> DecisionRule:
+        members: list[Any] = [d for d in self.detectors_ if hasattr(d, "find")]
+        limits = [member.rule for member in members]
         least = min((each.min_severity for each in limits), default=0.04)
         most = max((each.max_severity for each in limits), default=0.20)
-        return Rules(self.alpha, least, most)
+        return DecisionRule(self.alpha, least, most)
 
     def _check_parameters(self) -> None:
         if self.detectors is not None:
@@ -208,32 +208,32 @@ class DetectorUnion(ListComposition):
             raise parameter_error(self, "weights", expected, self.weights)
 
 
-def _find(detector: Any, X: Any, profile: Profile) -> list[Findings]:
-    """Return the findings of a detector; those of a third party come as a family."""
-    if isinstance(detector, CountDetector):
-        return detector.find(profile)
-    if isinstance(X, Profile):
+def _find(detector: Any, X: Any, profile: Profile) -> list[FamilyResult]:
+    """Return what a detector finds: its families of tests, or its drift as one."""
+    if hasattr(detector, "find"):
+        return detector.find(profile)  # type: ignore[no-any-return]
+    if not hasattr(detector, "fit_reference") and isinstance(X, Profile):
         raise TypeError(
             f"{type(detector).__name__} does not work from counts: give 'compare' the "
             "rows, not their profile."
         )
-    return [_as_findings(detector.compare(X))]
+    return [_as_family(compare_batch(detector, X, profile))]
 
 
-def _as_findings(drift: Drift) -> Findings:
+def _as_family(drift: Drift) -> FamilyResult:
     n_entries = len(drift.features)
-    uppers = np.ones(n_entries) if drift.uppers is None else drift.uppers
+    upper = drift.upper_severities
     surged = drift.surged
     calm = (verdict if verdict != DRIFTED else TOO_FEW for verdict in drift.verdicts)
-    return Findings(
+    return FamilyResult(
         part=drift.parts[0] if drift.parts else FEATURES,
         features=drift.features,
         statistics=drift.statistics,
         pvalues=drift.pvalues,
         severities=drift.severities,
-        uppers=uppers,
+        upper_severities=np.ones(n_entries) if upper is None else upper,
         surged=np.zeros(n_entries, bool) if surged is None else surged,
-        fixed=tuple(calm),
+        fixed_verdicts=tuple(calm),
         describe=lambda i: drift.changes[i],
         pvalue=drift.pvalue,
     )

@@ -1,225 +1,334 @@
-"""Look at a batch as a whole: its flags, the estimator's answers, and its columns."""
+"""Rows on their way through a fitted model: read once, flagged once, scored once."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import is_regressor
-from sklearn.utils import Bunch, _safe_indexing
+from sklearn.base import is_classifier
+from sklearn.utils import Bunch, check_consistent_length
 
+from resilient_estimator._typing import Floats, Mask
 from resilient_estimator.assessment import (
     Assessment,
+    Performance,
+    check_no_missing,
     flags_surged,
-    realised_performance,
+    measure_performance,
 )
-from resilient_estimator.detectors import DetectorUnion
-from resilient_estimator.estimator._abstention import (
-    assess_stability,
-    doubts_of,
-    is_uncertain,
-)
-from resilient_estimator.estimator._deferral import any_flag, inspect_rows, take_rows
+from resilient_estimator.detectors._base import compare_batch
+from resilient_estimator.drift import Drift
+from resilient_estimator.estimator._abstention import abstention_reasons, is_uncertain
+from resilient_estimator.estimator._deferral import answer_deferred, select
 from resilient_estimator.estimator._model_outputs import output_table, score_method
-from resilient_estimator.estimator._out_of_fold import OutOfFold
-from resilient_estimator.guards._base import inspect_training
-from resilient_estimator.reference import Profile, Reference
+from resilient_estimator.guards._base import explain_flags, is_clear, rows_for
 from resilient_estimator.stability._model_stability import Stability
-from resilient_estimator.tabular._table import Table, count_rows
+from resilient_estimator.stability._row_stability import (
+    Neighbourhood,
+    RowStability,
+    spread_out,
+)
+from resilient_estimator.tabular._rows import count_rows, take_rows
+from resilient_estimator.tabular._table import Table, container_of, read_rows
 
-NOT_GUARDED = ("uncertain", "unstable", "fallback")
+if TYPE_CHECKING:
+    from resilient_estimator.estimator._estimator import ResilientEstimator
+    from resilient_estimator.reference import Profile
+
+N_ASSESSED = 1_000  # rows over which the stability of a model is assessed
+N_COPIES_ASSESSED = 10
 
 
-class Look(NamedTuple):
-    """What was seen of a batch besides its columns.
+class Batch:
+    """Some rows, and what a fitted model finds out about them.
 
-    `outputs` are what the estimator said about the rows that no guard flags; `failure`
-    is why it said nothing, else "".
-    """
-
-    flags: Bunch
-    outputs: Table | None
-    failure: str
-
-
-def look_at(
-    model: Any, X: Any, flags: Bunch | None = None, said: Any = None, method: str = ""
-) -> Look:
-    """Return the flags of a batch, and the estimator's answers to it.
+    A batch is frozen: everything is made on demand and at most once. X is read once,
+    each guard inspects it once, each method of the estimator is called once.
 
     Parameters
     ----------
     model : ResilientEstimator
         The fitted model.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        The batch.
-    flags : Bunch, default=None
-        Its flags, where they are known.
-    said : array-like, default=None
-        Answers to all rows, where the estimator was asked already.
-    method : str, default=""
-        The method that gave `said`.
+        Rows, in any container that the estimator takes.
+    lenient : bool, default=False
+        Whether rows that the estimator cannot score are left without scores, as where a
+        batch is assessed, or raise its error, as where rows are answered.
     """
-    found = Bunch(**inspect_rows(model.guard_, X)) if flags is None else flags
-    guarded = _guarded(found, X)
-    scores, failure = _ask(model, X, guarded, said, method)
-    if flags is None:
-        _complete_flags(model, X, found, guarded, scores)
-    if scores is None or not model.reference_.layout.outputs:
-        return Look(found, None, failure)
-    classes = getattr(model.estimator_, "classes_", None)
-    outputs = output_table(scores, score_method(model.estimator_), classes)
-    return Look(found, outputs, failure)
+
+    def __init__(
+        self, model: ResilientEstimator, X: Any, *, lenient: bool = False
+    ) -> None:
+        self._model = model
+        self._X = X
+        self._lenient = lenient
+        self._reasons = abstention_reasons(model.min_confidence, model.min_stability)
+        self._everywhere: dict[str, Any] = {}
+        self._unguarded: dict[str, Any] = {}
+
+    @cached_property
+    def rows(self) -> Any:
+        """The rows as a Table; as they came where they are none."""
+        return read_rows(self._X)
+
+    @property
+    def table(self) -> Table | None:
+        """The rows as a Table, None where they are none."""
+        return self.rows if isinstance(self.rows, Table) else None
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return count_rows(self._X)
+
+    # What the guard finds.
+
+    @cached_property
+    def guard_flags(self) -> Mapping[str, Mask]:
+        """Which rows the guard flags, by reason."""
+        guard = self._model.guard_
+        return {} if guard is None else guard.inspect(rows_for(guard, self.rows))
+
+    @cached_property
+    def guarded(self) -> Mask:
+        """Which rows the guard flags for any reason."""
+        return union(self.guard_flags, self.n_samples)
+
+    @cached_property
+    def flagged_columns(self) -> Mapping[str, Mapping[str, int]]:
+        """Number of rows that the guard flags, by reason and column."""
+        guard = self._model.guard_
+        return explain_flags(guard, self.rows) if self.guarded.any() else {}
+
+    # What the estimator returns.
+
+    def everywhere(self, method: str) -> Any:
+        """Return the estimator's outputs for all rows."""
+        if method not in self._everywhere:
+            self._everywhere[method] = getattr(self._model.estimator_, method)(self._X)
+        return self._everywhere[method]
+
+    def unguarded(self, method: str) -> Any:
+        """Return the estimator's outputs for the rows that no guard flags."""
+        if not self.guarded.any():
+            return self.everywhere(method)
+        if method in self._everywhere:
+            return select(self._everywhere[method], ~self.guarded)
+        if method not in self._unguarded:
+            rows = take_rows(container_of(self.rows), ~self.guarded)
+            self._unguarded[method] = getattr(self._model.estimator_, method)(rows)
+        return self._unguarded[method]
+
+    @cached_property
+    def _scored(self) -> tuple[Any, str]:
+        """The most detailed outputs for the rows that no guard flags, or why not."""
+        if self.guarded.all() or not self._needs_scores:
+            return None, ""
+        try:
+            return self.unguarded(score_method(self._model.estimator_)), ""
+        except Exception as error:  # noqa: BLE001  a batch is judged whatever it holds
+            return None, f"{type(error).__name__}: {error}"
+
+    @property
+    def _needs_scores(self) -> bool:
+        return bool(self._model.reference_.layout.outputs or self._reasons)
+
+    @property
+    def failure(self) -> str:
+        """Why the estimator could not score the rows; "" if it could."""
+        return self._scored[1]
+
+    @cached_property
+    def outputs(self) -> Table | None:
+        """The estimator's scores as columns, for the rows that no guard flags."""
+        scores = self._scored[0]
+        if scores is None or not self._model.reference_.layout.outputs:
+            return None
+        estimator = self._model.estimator_
+        classes = getattr(estimator, "classes_", None)
+        return output_table(scores, score_method(estimator), classes)
+
+    # Who answers which row.
+
+    @cached_property
+    def abstentions(self) -> dict[str, Mask]:
+        """Rows without a guard's flag on which the estimator had better abstain."""
+        found = {r: np.zeros(self.n_samples, dtype=bool) for r in self._reasons}
+        if not found or self.guarded.all() or (self._lenient and self.failure):
+            return found
+        free = ~self.guarded
+        min_confidence = self._model.min_confidence
+        if min_confidence is not None:
+            proba = self.unguarded("predict_proba")
+            found["uncertain"][free] = is_uncertain(proba, min_confidence)
+        min_stability = self._model.min_stability
+        if min_stability is not None:
+            stability = self.score_stability(Neighbourhood(), free)
+            found["unstable"] = np.asarray(stability < min_stability)
+        return found
+
+    @cached_property
+    def deferred(self) -> Mask:
+        """Which rows the fallback answers."""
+        if self._model.fallback_ is None:
+            return np.zeros(self.n_samples, dtype=bool)
+        return self.guarded | union(self.abstentions, self.n_samples)
+
+    @property
+    def _is_clear(self) -> bool:
+        """Whether no row is deferred, if that is plain without a look at each row."""
+        if "deferred" in vars(self):
+            return not self.deferred.any()
+        guard = self._model.guard_
+        return not self._reasons and (guard is None or is_clear(guard, self.rows))
+
+    @cached_property
+    def flags(self) -> Bunch:
+        """One mask per reason, and `fallback`: the rows that the fallback answers."""
+        return Bunch(**self.guard_flags, **self.abstentions, fallback=self.deferred)
+
+    def answer(self, method: str) -> Any:
+        """Return the answers of a method, each row from the part responsible for it."""
+        model = self._model
+        if model.fallback_ is None or self._is_clear or not self.deferred.any():
+            return self.everywhere(method)
+        answered = None
+        if not self.deferred.all():
+            answered = self.unguarded(method)
+            kept = ~self.deferred[~self.guarded]
+            answered = answered if kept.all() else select(answered, kept)
+        predicts = method == "predict"
+        classes = getattr(model.estimator_, "classes_", None) if predicts else None
+        rows = container_of(self.rows)
+        return answer_deferred(
+            model.fallback_,
+            method,
+            rows,
+            deferred=self.deferred,
+            answered=answered,
+            classes=classes,
+        )
+
+    def predict(self) -> Any:
+        """Return the predictions, by the model's own threshold if it has one."""
+        threshold = self._model.threshold_
+        if threshold is None:
+            return self.answer("predict")
+        positive = self.answer("predict_proba")[:, 1] >= threshold
+        return self._model.classes_[positive.astype(int)]
+
+    # The batch as a whole.
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Counts of columns, outputs and flags over the cells of the reference."""
+        layout = self._model.reference_.layout
+        return layout.profile(self.rows, outputs=self.outputs, flags=self.flags)
+
+    def score_stability(
+        self,
+        neighbourhood: Neighbourhood,
+        chosen: Mask,
+        *,
+        tolerance: float = 1.0,
+    ) -> Floats:
+        """Return the stability of the estimator's predictions, NaN for other rows."""
+        scores = np.full(self.n_samples, np.nan)
+        if chosen.any():
+            rows = self._chosen(chosen)
+            found = self.row_stability.score(rows, neighbourhood, tolerance=tolerance)
+            scores[chosen] = found.stability
+        return scores
+
+    @cached_property
+    def row_stability(self) -> RowStability:
+        """How the stability of the estimator's predictions is scored.
+
+        Raises
+        ------
+        ValueError
+            If a regressor has no out-of-fold residuals, the unit of its tolerance.
+        """
+        model = self._model
+        scales = None
+        if not is_classifier(model):
+            residuals = model.reference_.residuals
+            if residuals is None:
+                why = "cv=None" if model.cv is None else "no fold could be fitted"
+                raise ValueError(
+                    "The stability of a regressor is in units of its out-of-fold "
+                    f"residuals, which are missing because {why}; refit with cv=5."
+                )
+            scales = residuals.robust_scales()
+        return RowStability(
+            model.estimator_,
+            model.perturbation_,
+            follows_proba=model.follows_proba_,
+            threshold=model.threshold_,
+            residual_scales=scales,
+        )
+
+    def assess(self, y: Any = None, *, stability: bool = False) -> Assessment:
+        """Compare the batch with training, and put together what is reported of it.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,), default=None
+            True targets.
+        stability : bool, default=False
+            Whether to score the stability of the model over rows that no guard flags.
+        """
+        model = self._model
+        performance = None if y is None else self._measure(y)
+        return Assessment(
+            n_samples=self.n_samples,
+            drift=self._compare(),
+            flags=self.flags,
+            flagged_columns=self.flagged_columns,
+            flags_surged=flags_surged(
+                int(np.count_nonzero(self.guarded)),
+                self.n_samples,
+                model.training_flags_["n_flagged"],
+                model.training_flags_["n_samples"],
+            ),
+            performance=performance,
+            stability=self._assess_stability() if stability else None,
+            importances=model.importances_,
+            failure=self.failure,
+        )
+
+    def _compare(self) -> Drift | None:
+        detector = self._model.detector_
+        if detector is None:
+            return None
+        return compare_batch(detector, container_of(self.rows), self.profile)
+
+    def _measure(self, y: Any) -> Performance:
+        check_consistent_length(self._X, y)
+        check_no_missing(y)
+        classify = is_classifier(self._model)
+        return measure_performance(y, self.predict(), classify=classify)
+
+    def _assess_stability(self) -> Stability | None:
+        if self.failure:
+            return None
+        chosen = np.zeros(self.n_samples, dtype=bool)
+        chosen[spread_out(np.flatnonzero(~self.guarded), N_ASSESSED)] = True
+        neighbourhood = Neighbourhood(n_copies=N_COPIES_ASSESSED)
+        scores = self.row_stability.score(self._chosen(chosen), neighbourhood)
+        return Stability.of(scores, n_copies=N_COPIES_ASSESSED)
+
+    def _chosen(self, chosen: Mask) -> Any:
+        if chosen.all() or self.table is None:
+            return self.rows
+        return self.table.take(chosen)
 
 
-def _guarded(flags: Bunch, X: Any) -> NDArray[np.bool_]:
-    """Return which rows the guard flags, whatever else they are flagged for."""
-    by_guard = {r: mask for r, mask in flags.items() if r not in NOT_GUARDED}
-    return any_flag(by_guard, count_rows(X))
-
-
-def _ask(
-    model: Any, X: Any, guarded: NDArray[np.bool_], said: Any, method: str
-) -> tuple[Any, str]:
-    """Return the estimator's scores of the rows that are not guarded, or why not."""
-    wanted = model.reference_.layout.outputs or doubts_of(model)
-    if not wanted or guarded.all():
-        return None, ""
-    best = score_method(model.estimator_)
-    if said is not None and method == best:
-        return _rows_of(said, ~guarded), ""
-    rows = take_rows(X, ~guarded) if guarded.any() else X
-    try:
-        return getattr(model.estimator_, best)(rows), ""
-    except Exception as error:  # noqa: BLE001  a batch is judged whatever it holds
-        return None, f"{type(error).__name__}: {error}"
-
-
-def _complete_flags(
-    model: Any, X: Any, flags: Bunch, guarded: NDArray[np.bool_], scores: Any
-) -> None:
-    """Add which answers are in doubt, and which rows the fallback answers."""
-    rejected = guarded
-    method = score_method(model.estimator_)
-    for reason, find in doubts_of(model).items():
-        flags[reason] = np.zeros(len(guarded), dtype=bool)
-        if scores is not None:
-            rows = take_rows(X, ~guarded) if guarded.any() else X
-            flags[reason][~guarded] = find(rows, scores, method)
-        rejected = rejected | flags[reason]
-    flags.fallback = rejected & (model.fallback_ is not None)
-
-
-def count_batch(model: Any, X: Any, look: Look) -> Profile:
-    """Count a batch over the cells of the reference: columns, outputs and flags."""
-    layout = model.reference_.layout
-    profile: Profile = layout.profile(X, outputs=look.outputs, flags=look.flags)
-    return profile
-
-
-def assess_batch(
-    model: Any, X: Any, look: Look, y: Any = None, *, stability: bool = False
-) -> Assessment:
-    """Compare a batch with training, and put together what is to be told about it."""
-    n_samples = count_rows(X)
-    guarded = _guarded(look.flags, X)
-    n_flagged = int(np.count_nonzero(guarded))
-    explain = getattr(model.guard_, "explain", None)
-    return Assessment(
-        n_samples=n_samples,
-        drift=_compare(model, X, look),
-        flags=look.flags,
-        flagged_columns=explain(X) if n_flagged and explain else {},
-        flags_surged=flags_surged(
-            n_flagged,
-            n_samples,
-            model.training_flags_["n_flagged"],
-            model.training_flags_["n_samples"],
-        ),
-        performance=None if y is None else realised_performance(model, X, y),
-        stability=_stability(model, X, guarded, look) if stability else None,
-        importances=model.importances_,
-        failure=look.failure,
-    )
-
-
-def _stability(
-    model: Any, X: Any, guarded: NDArray[np.bool_], look: Look
-) -> Stability | None:
-    """Return the stability over rows that no guard flags, None where it has none."""
-    if look.failure:
-        return None
-    return assess_stability(model, X, np.flatnonzero(~guarded))
-
-
-def _compare(model: Any, X: Any, look: Look) -> Any:
-    detector = model.detector_
-    if detector is None:
-        return None
-    if isinstance(detector, DetectorUnion):
-        return detector.compare(X, profile=count_batch(model, X, look))
-    if hasattr(detector, "fit_reference"):
-        return detector.compare(count_batch(model, X, look))
-    return detector.compare(X)
-
-
-def learn_reference(
-    model: Any, X: Any, y: Any, out_of_fold: OutOfFold | None, *, time_ordered: bool
-) -> tuple[Reference, dict[str, int]]:
-    """Return what is remembered of the training rows, and how many were flagged.
-
-    As later in production, what the models say counts only for rows that no guard
-    flags.
-    """
-    n_samples = count_rows(X)
-    flags = dict(inspect_training(model.guard_, X))
-    guarded = any_flag(flags, n_samples)
-    training_flags = {"n_flagged": int(guarded.sum()), "n_samples": len(guarded)}
-    outputs = residuals = None
-    probes: list[Table | None] = []
-    probe_folds = np.empty(0, dtype=np.intp)
-    if out_of_fold is not None:
-        classes = getattr(model.estimator_, "classes_", None)
-        kept = ~guarded[out_of_fold.rows]
-        rows, said = out_of_fold.rows[kept], _rows_of(out_of_fold.said, kept)
-        outputs = output_table(said, out_of_fold.method, classes)
-        kept = ~guarded[out_of_fold.probes]
-        probe_folds = out_of_fold.probe_folds[kept]
-        probes = [
-            output_table(_rows_of(each, kept), out_of_fold.method, classes)
-            for each in out_of_fold.probe_said
-            if each is not None
-        ]
-        if model.min_confidence is not None:
-            uncertain = np.zeros(n_samples, dtype=bool)
-            uncertain[rows] = is_uncertain(said, model.min_confidence)
-            flags["uncertain"] = uncertain
-        if is_regressor(model.estimator_):
-            truth = np.asarray(_safe_indexing(y, rows), dtype=float)
-            residuals = truth.reshape(said.shape) - said
-    reference = Reference.learn(
-        X,
-        outputs=outputs,
-        probes=probes,
-        probe_folds=probe_folds,
-        flags=flags,
-        residuals=residuals,
-        pairs=True,
-        time_ordered=time_ordered,
-    )
-    return reference, training_flags
-
-
-def _rows_of(said: Any, rows: NDArray[np.bool_]) -> Any:
-    if isinstance(said, list):
-        return [np.asarray(each)[rows] for each in said]
-    return np.asarray(said)[rows]
-
-
-def importance_shares(out_of_fold: OutOfFold | None) -> NDArray[np.float64] | None:
-    """Return the share of each column in what the estimator uses."""
-    if out_of_fold is None or out_of_fold.importances is None:
-        return None
-    used = np.maximum(out_of_fold.importances, 0.0)
-    return np.asarray(used / max(used.sum(), 1e-12))
+def union(masks: Mapping[str, Mask], n_samples: int) -> Mask:
+    """Return which rows are in any of the masks."""
+    joined = np.zeros(n_samples, dtype=bool)
+    for mask in masks.values():
+        joined |= mask
+    return joined

@@ -1,119 +1,84 @@
-"""Let each part answer its own rows, and put the answers together."""
+"""Let the fallback answer the rows that are deferred to it, and join the answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import Bunch, _safe_indexing, indexable
 
-from resilient_estimator._typing import Mask
+from resilient_estimator._typing import Mask, Positions
 from resilient_estimator.exceptions import FallbackError
 from resilient_estimator.fallback import check_labels
-from resilient_estimator.tabular._table import count_rows
-
-Doubt = Callable[[Any, Any, str], Mask]
+from resilient_estimator.tabular._rows import take_rows
 
 
-def inspect_rows(guard: Any, X: Any) -> dict[str, Mask]:
-    """Return the masks of a guard, none where there is no guard."""
-    return {} if guard is None else dict(guard.inspect(X))
-
-
-def any_flag(flags: Mapping[str, Mask], n_samples: int) -> Mask:
-    """Return which rows carry any of the flags."""
-    rejected = np.zeros(n_samples, dtype=bool)
-    for mask in flags.values():
-        rejected |= mask
-    return rejected
-
-
-def take_rows(X: Any, mask: Mask) -> Any:
-    """Return the chosen rows in the container of `X`."""
-    if isinstance(X, np.ndarray):
-        return X[mask]
-    (X,) = indexable(X)  # some array-likes and sparse formats cannot be sliced
-    return _safe_indexing(X, np.flatnonzero(mask))
-
-
-def answer_by_parts(
+def answer_deferred(
+    fallback: Any,
     method: str,
     X: Any,
     *,
-    estimator: Any,
-    fallback: Any,
-    flags: Bunch,
-    doubts: Mapping[str, Doubt],
+    deferred: Mask,
+    answered: Any,
+    classes: Any,
 ) -> Any:
-    """Return the answers of both parts, each asked about its own rows only.
+    """Return the answers to all rows, those of deferred ones from the fallback.
 
-    `flags` gets a mask for each reason to doubt an answer of the estimator, and
-    `fallback`.
+    Parameters
+    ----------
+    fallback : predictor
+        Fitted.
+    method : str
+        The method to call.
+    X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+        All rows.
+    deferred : ndarray of bool of shape (n_samples,)
+        Which rows the fallback answers.
+    answered : array-like, list of array-like or None
+        The estimator's answers to the other rows; None if there are none.
+    classes : ndarray or None
+        Labels that the fallback may predict; None: any.
+
+    Raises
+    ------
+    FallbackError
+        If the fallback fails. It names the rows, and keeps the estimator's answers.
     """
-    rejected = any_flag(flags, count_rows(X))
-    some = bool(rejected.any())
-    flags.update({reason: np.zeros(len(rejected), dtype=bool) for reason in doubts})
-    answer = None
-    if not (some and rejected.all()):
-        chosen = take_rows(X, ~rejected) if some else X
-        answer = getattr(estimator, method)(chosen)
-        doubted = {reason: f(chosen, answer, method) for reason, f in doubts.items()}
-        if doubted:
-            asked = ~rejected
-            for reason, mask in doubted.items():
-                flags[reason][asked] = mask
-            rejected[asked] = any_flag(doubted, int(asked.sum()))
-            answer = _drop_rows(answer, rejected[asked])
-            some = bool(rejected.any())
-    flags.fallback = rejected
-    if not some:
-        return answer
-    classes = getattr(estimator, "classes_", None) if method == "predict" else None
     try:
-        substitute = getattr(fallback, method)(take_rows(X, rejected))
+        substitute = getattr(fallback, method)(take_rows(X, deferred))
         if isinstance(classes, np.ndarray):
             check_labels(substitute, classes)
     except Exception as error:
-        rows = np.flatnonzero(rejected)
-        message = _failure(fallback, rows, len(rejected), error)
-        answered = np.flatnonzero(~rejected)
-        raise FallbackError(message, rows, answer, answered) from error
-    return _complete(answer, substitute, rejected)
-
-
-def _complete(answer: Any, substitute: Any, rejected: Mask) -> Any:
-    """Put the fallback's answers among those of the estimator."""
-    if rejected.all():
+        rows = np.flatnonzero(deferred)
+        message = _failure(fallback, rows, len(deferred), error)
+        others = np.flatnonzero(~deferred)
+        raise FallbackError(message, rows, answered, others) from error
+    if deferred.all():
         return substitute
-    if isinstance(answer, list):  # several outputs
-        pairs = zip(answer, substitute, strict=True)
-        return [_interleave(rejected, mine, theirs) for mine, theirs in pairs]
-    return _interleave(rejected, answer, substitute)
+    if isinstance(answered, list):  # several targets
+        pairs = zip(answered, substitute, strict=True)
+        return [_interleave(deferred, mine, theirs) for mine, theirs in pairs]
+    return _interleave(deferred, answered, substitute)
 
 
-def _failure(
-    fallback: Any, rows: NDArray[np.intp], n_samples: int, error: Exception
-) -> str:
+def select(outputs: Any, rows: Mask) -> Any:
+    """Return the outputs for some rows, target by target where there are several."""
+    if isinstance(outputs, list):
+        return [np.asarray(each)[rows] for each in outputs]
+    return np.asarray(outputs)[rows]
+
+
+def _failure(fallback: Any, rows: Positions, n_samples: int, error: Exception) -> str:
     shown = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
     return (
-        f"The fallback {type(fallback).__name__} failed on the rows that only it could "
-        f"answer ({len(rows)} of {n_samples}: {shown}): {type(error).__name__}: {error}"
+        f"The fallback {type(fallback).__name__} failed on the rows deferred to it "
+        f"({len(rows)} of {n_samples}: {shown}): {type(error).__name__}: {error}"
     )
 
 
-def _drop_rows(answer: Any, dropped: Mask) -> Any:
-    if not dropped.any():
-        return answer
-    if isinstance(answer, list):
-        return [output[~dropped] for output in answer]
-    return answer[~dropped]
-
-
-def _interleave(rejected: Mask, mine: Any, theirs: Any) -> NDArray[Any]:
+def _interleave(deferred: Mask, mine: Any, theirs: Any) -> NDArray[Any]:
     mine, theirs = np.asarray(mine), np.asarray(theirs)
-    shape = (len(rejected), *mine.shape[1:])
+    shape = (len(deferred), *mine.shape[1:])
     answer = np.empty(shape, dtype=np.result_type(mine, theirs))
-    answer[~rejected], answer[rejected] = mine, theirs.reshape(-1, *mine.shape[1:])
+    answer[~deferred], answer[deferred] = mine, theirs.reshape(-1, *mine.shape[1:])
     return answer

@@ -4,53 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.utils import Bunch
-from sklearn.utils.validation import (
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from resilient_estimator._validation import PROPORTION, check_argument
+from resilient_estimator._typing import Floats, Mask
+from resilient_estimator._validation import (
+    BOOLEAN,
+    N_JOBS,
+    PROPORTION,
+    Constraints,
+    Options,
+    check_argument,
+    check_parameters,
+    parameter_error,
+)
 from resilient_estimator.assessment import Assessment
-from resilient_estimator.detectors._auto import fit_detector, make_detector
-from resilient_estimator.estimator._abstention import (
-    check_doubts,
-    learn_stability,
-    score_answered,
-)
-from resilient_estimator.estimator._batch import (
-    assess_batch,
-    count_batch,
-    importance_shares,
-    learn_reference,
-    look_at,
-)
+from resilient_estimator.detectors._auto import make_detector
+from resilient_estimator.detectors._base import fit_detector
+from resilient_estimator.estimator._abstention import check_min_confidence
+from resilient_estimator.estimator._batch import Batch, union
 from resilient_estimator.estimator._meta_estimator import (
     every_part_has,
     shows_sample_weight,
 )
-from resilient_estimator.estimator._out_of_fold import ask_out_of_fold
-from resilient_estimator.estimator._prediction import AnsweringEstimator
+from resilient_estimator.estimator._out_of_fold import cross_fit
+from resilient_estimator.estimator._prediction import PredictionMixin
+from resilient_estimator.estimator._training_reference import (
+    importance_shares,
+    learn_reference,
+)
 from resilient_estimator.fallback import fit_fallback
 from resilient_estimator.guards._auto import make_guard
-from resilient_estimator.guards._base import fit_guard
+from resilient_estimator.guards._base import fit_guard, inspect_training
 from resilient_estimator.recalibration._threshold import recalibrate_threshold
 from resilient_estimator.reference import Profile
-from resilient_estimator.stability._row_stability import N_COPIES, SIZE, read_moves
-from resilient_estimator.stability._scorer import check_tolerance
+from resilient_estimator.stability._perturbation import Perturbation
+from resilient_estimator.stability._row_stability import (
+    N_COPIES,
+    SIZE,
+    Neighbourhood,
+    check_tolerance,
+    follows_probabilities,
+)
+from resilient_estimator.tabular._row_order import RowOrder
+from resilient_estimator.tabular._rows import count_rows
+from resilient_estimator.tabular._table import Table, read_rows
 
 
-class ResilientEstimator(AnsweringEstimator):
+class ResilientEstimator(PredictionMixin):
     """Wrap a classifier or a regressor with a memory of its training data.
 
-    Answers are those of `estimator`, row by row, except for rows that the guard flags:
-    these are answered by `fallback`, if there is one. What takes a whole batch to be
-    seen is never decided in `predict`; ask `assess` about it. Asking never changes the
+    Predictions are those of `estimator`, row by row, except for rows that the guard
+    flags: these are answered by `fallback`, if there is one. What only a whole batch
+    shows is never decided in `predict`, but reported by `assess`. Neither changes the
     model.
 
     Parameters
@@ -72,24 +83,30 @@ class ResilientEstimator(AnsweringEstimator):
         members.
     min_confidence : float or None, default=None
         Rows whose highest class probability is below it are flagged as "uncertain" and
-        answered by the fallback. Classifiers only. The estimator is then asked for its
-        probabilities too.
+        answered by the fallback. Classifiers only. `predict` then calls
+        `predict_proba` of the estimator too.
     min_stability : float or None, default=None
         Rows whose stability (`score_stability`) is below it are flagged as "unstable"
-        and answered by the fallback. The estimator is then asked about 32 moved copies
-        of each row too.
+        and answered by the fallback. The estimator then predicts 32 moved copies of
+        each row too.
     cv : int, splitter, iterable or None, default=5
-        How training rows are split, so that models answer rows that they did not learn
-        from: the reference that production's answers are compared with. An int is a
-        number of folds, stratified for classifiers, contiguous blocks for regressors;
-        fewer where a class has too few rows. None: not made, and answers are not
-        compared. A `FrozenEstimator` is not fitted again: it is asked about the rows
-        given to `fit`, which must not be those that it learnt from.
+        How training rows are split for out-of-fold predictions: those of models that
+        were not trained on the rows, with which production's predictions are compared.
+        An int is a number of folds, split as `row_order` has it; fewer where there are
+        too few rows. None: no such predictions are made, and outputs are not compared.
+        A `FrozenEstimator` is not fitted again: it predicts the rows given to `fit`,
+        which must not be those that it was trained on.
+    row_order : {"auto", "time", "arbitrary"}, default="auto"
+        In which order the training rows stand, where `cv` is an int. "time": folds are
+        contiguous blocks, since neighbouring rows of a series resemble one another and
+        shuffled folds would flatter the estimator. "arbitrary": folds are shuffled with
+        a fixed seed, and stratified for classifiers. "auto": "time", unless the rows
+        are sorted by the target or by a column that is no time.
     n_jobs : int or None, default=None
         How many folds are fitted at a time.
     importance : bool, default=False
         Whether to measure, once, how much the estimator uses each column: permutation
-        importance on the rows of each fold. `assess` then tells first what drifted
+        importance on the rows of each fold. `assess` then reports first what drifted
         *and* is used.
 
     Attributes
@@ -103,16 +120,18 @@ class ResilientEstimator(AnsweringEstimator):
     detector_ : detector or None
         The fitted detector.
     reference_ : Reference
-        Counts of the training rows, and of what models said about them out of fold.
+        Counts of the training rows, and of their out-of-fold predictions.
     perturbation_ : Perturbation
         How far near neighbours in training lie apart, column by column.
-    decides_by_proba_ : bool
-        Whether a classifier decides for its most probable class.
+    follows_proba_ : bool
+        Whether a classifier always predicts its most probable class.
     importances_ : ndarray of float of shape (n_features_in_,) or None
         Share of each column in what the estimator uses, with `importance`.
+    row_order_ : Bunch
+        ``order``, "time" or "arbitrary": how the folds were split; ``reason``: why.
     threshold_ : float or None
         Decision threshold on the probability of ``classes_[1]``; None: the estimator's
-        own decision.
+        own predictions.
     recalibration_ : Bunch or None
         What the last `recalibrate` did.
     training_flags_ : dict of str to int
@@ -142,12 +161,20 @@ class ResilientEstimator(AnsweringEstimator):
     >>> model = ResilientEstimator(pipeline, fallback="prior").fit(X[:400], y[:400])
     >>> bad = X[400:403].copy()
     >>> bad[0, 0] = np.nan
-    >>> answers, flags = model.predict(bad, return_flags=True)
+    >>> predictions, flags = model.predict(bad, return_flags=True)
     >>> flags.fallback
     array([ True, False, False])
     >>> bool(model.assess(X[400:] * 1.2))
     True
     """
+
+    _constraints: ClassVar[Constraints] = {
+        "min_confidence": [PROPORTION, None],
+        "min_stability": [PROPORTION, None],
+        "row_order": [Options("auto", "time", "arbitrary")],
+        "n_jobs": [N_JOBS],
+        "importance": [BOOLEAN],
+    }
 
     def __init__(
         self,
@@ -159,6 +186,7 @@ class ResilientEstimator(AnsweringEstimator):
         min_confidence: float | None = None,
         min_stability: float | None = None,
         cv: Any = 5,
+        row_order: str = "auto",
         n_jobs: int | None = None,
         importance: bool = False,
     ) -> None:
@@ -169,6 +197,7 @@ class ResilientEstimator(AnsweringEstimator):
         self.min_confidence = min_confidence
         self.min_stability = min_stability
         self.cv = cv
+        self.row_order = row_order
         self.n_jobs = n_jobs
         self.importance = importance
 
@@ -197,88 +226,81 @@ class ResilientEstimator(AnsweringEstimator):
         # First: its errors about malformed input are those that users know.
         estimator = clone(self.estimator)
         estimator.fit(X, y, **routed["estimator"]["fit"])
-        check_doubts(self, estimator)
-        fallback = fit_fallback(
+        self._check_parameters(estimator, X)
+        self.threshold_: float | None = None
+        self.recalibration_: Bunch | None = None
+        self.fallback_ = fit_fallback(
             self.fallback, estimator, X, y, **routed["fallback"]["fit"]
         )
-        guard = make_guard(self.guard)
-        fit_guard(guard, estimator, X, y)
-        detector = make_detector(self.detector)
-        out_of_fold = ask_out_of_fold(
-            estimator,
-            X,
+        self.estimator_ = estimator
+        self._remember(X, y, routed)
+        return self
+
+    def _check_parameters(self, estimator: Any, X: Any) -> None:
+        check_parameters(self)
+        check_min_confidence(self.min_confidence, estimator)
+        if self.importance and sparse.issparse(X):
+            expected = "False where X is a sparse matrix"
+            raise parameter_error(self, "importance", expected, self.importance)
+
+    def _remember(self, X: Any, y: Any, routed: Any) -> None:
+        """Fit everything that looks at the training rows and at their predictions."""
+        guard, detector = make_guard(self.guard), make_detector(self.detector)
+        rows = read_rows(X)
+        out_of_fold = cross_fit(
+            self.estimator_,
+            rows,
             y,
             cv=self.cv,
+            row_order=self.row_order,
             n_jobs=self.n_jobs,
             fit_params=routed["estimator"]["fit"],
             split_params=routed["splitter"]["split"],
             importance=self.importance,
         )
-        self.estimator_, self.fallback_, self.guard_ = estimator, fallback, guard
+        order = RowOrder(self.row_order, "") if out_of_fold is None else out_of_fold[-1]
+        self.row_order_ = Bunch(**order._asdict())
         self.importances_ = importance_shares(out_of_fold)
-        self.threshold_: float | None = None
-        self.recalibration_: Bunch | None = None
-        self.reference_, self.training_flags_ = learn_reference(
-            self,
-            X,
+        flags: dict[str, Mask] = {}
+        if guard is not None:
+            fit_guard(guard, rows, y, model=self.estimator_, out_of_fold=out_of_fold)
+            flags = dict(inspect_training(guard, rows))
+        guarded = union(flags, count_rows(X))
+        self.guard_ = guard
+        n_flagged, n_samples = int(guarded.sum()), len(guarded)
+        self.training_flags_ = {"n_flagged": n_flagged, "n_samples": n_samples}
+        self.reference_ = learn_reference(
+            rows,
             y,
+            self.estimator_,
             out_of_fold,
+            flags=flags,
+            guarded=guarded,
+            min_confidence=self.min_confidence,
             time_ordered=getattr(detector, "time_ordered", False),
         )
-        self.detector_ = fit_detector(detector, self.reference_, X, y)
-        learn_stability(self, X)
-        return self
+        self.detector_ = (
+            None if detector is None else fit_detector(detector, self.reference_, X, y)
+        )
+        self._learn_stability(rows)
 
-    def predict(
-        self, X: Any, *, return_flags: bool = False, return_assessment: bool = False
-    ) -> Any:
-        """Answer every row.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to answer.
-        return_flags : bool, default=False
-            Whether to return which rows are suspicious, and why.
-        return_assessment : bool, default=False
-            Whether to return the assessment of the rows as a batch. The answers are the
-            same.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Answers.
-        flags : Bunch of ndarray of bool of shape (n_samples,)
-            One mask per reason, and `fallback`: the rows that the fallback answered.
-            Only with `return_flags`.
-        assessment : Assessment
-            Only with `return_assessment`.
-
-        Raises
-        ------
-        FallbackError
-            If the fallback fails on the rows that only it could answer.
-        """
-        if return_flags and return_assessment:
-            raise ValueError(
-                "Ask for one of 'return_flags' and 'return_assessment': the "
-                "assessment's 'flags' holds the flags of the rows."
-            )
-        want_flags = return_flags or return_assessment
-        self._check_fitted()
-        method = "predict" if self.threshold_ is None else "predict_proba"
-        said, flags = self._answer(method, X, want_flags=want_flags)
-        answer = said
-        if self.threshold_ is not None:
-            answer = self.classes_[(said[:, 1] >= self.threshold_).astype(int)]
-        if return_assessment:
-            return answer, assess_batch(self, X, look_at(self, X, flags, said, method))
-        return (answer, flags) if return_flags else answer
+    def _learn_stability(self, rows: Any) -> None:
+        self.perturbation_ = Perturbation.learn(rows)
+        try:
+            self.follows_proba_ = follows_probabilities(self.estimator_, rows)
+        except Exception:  # noqa: BLE001  an estimator that raises does so when it predicts
+            self.follows_proba_ = False
+        if self.min_stability is None:
+            return
+        if not isinstance(rows, Table):
+            expected = f"None where X is no table, but {type(rows).__name__}"
+            raise parameter_error(self, "min_stability", expected, self.min_stability)
+        _ = Batch(self, rows).row_stability  # its error is better raised by fit
 
     def assess(self, X: Any, y: Any = None, *, stability: bool = False) -> Assessment:
-        """Compare a batch with training, and say what is to be told about it.
+        """Compare a batch with training, and report what matters about it.
 
-        The estimator is asked once, for its scores, about the rows that no guard flags.
+        The estimator scores the rows that no guard flags, once.
 
         Parameters
         ----------
@@ -289,7 +311,7 @@ class ResilientEstimator(AnsweringEstimator):
             assessment.
         stability : bool, default=False
             Whether to score the stability of the model over the rows that no guard
-            flags, or over a thousand of them: ten moved copies of each are asked about.
+            flags, or over a thousand of them: ten moved copies of each are predicted.
 
         Returns
         -------
@@ -297,7 +319,7 @@ class ResilientEstimator(AnsweringEstimator):
             True when action is needed; `reasons` says why.
         """
         check_is_fitted(self)
-        return assess_batch(self, X, look_at(self, X), y, stability=stability)
+        return Batch(self, X, lenient=True).assess(y, stability=stability)
 
     def score_stability(
         self,
@@ -306,49 +328,50 @@ class ResilientEstimator(AnsweringEstimator):
         n_copies: int = N_COPIES,
         size: float = SIZE,
         immutable: Any = (),
-        bounds: Mapping[Any, Any] | None = None,
-        monotone: Mapping[Any, int] | None = None,
+        limits: Mapping[Any, Any] | None = None,
+        monotonic_cst: Mapping[Any, int] | None = None,
         tolerance: float = 1.0,
-        seed: int = 0,
-    ) -> NDArray[np.float64]:
-        """Say for each row how stable the estimator's answer is when the row moves.
+        random_state: int = 0,
+    ) -> Floats:
+        """Return for each row how stable the estimator's prediction is when it moves.
 
         Copies of a row are moved half as far as near neighbours in training lie apart.
-        Its stability is the mean of the share of copies that get the same answer, and
-        of the probability that they give to it. A regressor's answer is the same if it
-        changes by at most `tolerance` standard deviations of out-of-fold residuals.
+        Its stability is the mean of the share of copies with the same prediction, and
+        of the probability that they give to it. A regressor's predictions are the same
+        if they differ by at most `tolerance` standard deviations of out-of-fold
+        residuals.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows. The estimator is asked about a thousand of them and their copies at a
-            time; where that shows that more than ten seconds remain, a line of the
-            logger "resilient_estimator" says so.
+            Rows. The estimator predicts a thousand of them and their copies at a time;
+            where more than ten seconds remain after that, a line of the logger
+            "resilient_estimator" reports it.
         n_copies : int, default=32
-            Moved copies of each row: the estimator is asked about all of them.
+            Moved copies of each row: the estimator predicts all of them.
         size : float, default=0.5
             How far rows move: 1 is as far as near neighbours lie apart.
         immutable : sequence of str or int, default=()
             Columns that stay as they are.
-        bounds : dict of str or int to (float, float), default=None
-            Least and largest value of numbers, None meaning no limit.
-        monotone : dict of str or int to {1, -1}, default=None
-            Numbers that move only upwards, or only downwards.
+        limits : dict of str or int to (float, float), default=None
+            Smallest and largest value of numbers, None meaning no limit.
+        monotonic_cst : dict of str or int to {1, 0, -1}, default=None
+            Numbers that move only upwards (1), or only downwards (-1).
         tolerance : float, default=1.0
-            Of regressors: by how much an answer may change and still be the same.
-        seed : int, default=0
+            Of regressors: by how much a prediction may change and still be the same.
+        random_state : int, default=0
             Another seed gives other noise. The noise of a row follows from the seed and
             the row alone.
 
         Returns
         -------
         stability : ndarray of float of shape (n_samples,)
-            In [0, 1]. NaN for rows that the guard keeps from the estimator, where there
-            is a fallback to answer them.
+            In [0, 1]. NaN for rows that the guard defers to the fallback, if there is
+            one.
 
         Raises
         ------
-        ValueError
+        InvalidParameterError
             If a parameter is out of its range, names a column that does not exist, or
             lets nothing move.
 
@@ -358,20 +381,23 @@ class ResilientEstimator(AnsweringEstimator):
         """
         check_is_fitted(self)
         check_tolerance(self, tolerance)
-        moves = read_moves(
-            type(self).__name__,
+        neighbourhood = Neighbourhood.read(
+            self,
             self.perturbation_.names,
             n_copies=n_copies,
             size=size,
-            seed=seed,
+            random_state=random_state,
             immutable=immutable,
-            bounds=bounds,
-            monotone=monotone,
+            limits=limits,
+            monotonic_cst=monotonic_cst,
         )
-        return score_answered(self, X, moves, tolerance)
+        batch = Batch(self, X)
+        everything = np.ones(batch.n_samples, dtype=bool)
+        chosen = everything if self.fallback_ is None else ~batch.guarded
+        return batch.score_stability(neighbourhood, chosen, tolerance=tolerance)
 
     def profile(self, X: Any) -> Profile:
-        """Count a batch, its flags and the estimator's answers.
+        """Count a batch, its flags and the estimator's predictions.
 
         Parameters
         ----------
@@ -386,7 +412,7 @@ class ResilientEstimator(AnsweringEstimator):
             compare all the rows.
         """
         check_is_fitted(self)
-        return count_batch(self, X, look_at(self, X))
+        return Batch(self, X, lenient=True).profile
 
     @every_part_has("predict_proba")
     def recalibrate(
@@ -397,7 +423,7 @@ class ResilientEstimator(AnsweringEstimator):
         scoring: Any = "balanced_accuracy",
         cost: Any = None,
         threshold: float | None = None,
-        confidence: float = 0.95,
+        confidence_level: float = 0.95,
     ) -> ResilientEstimator:
         """Return another model that decides at the threshold which fits fresh labels.
 
@@ -418,8 +444,8 @@ class ResilientEstimator(AnsweringEstimator):
             `scoring`. The positive class is ``classes_[1]``.
         threshold : float, default=None
             Threshold in [0, 1] to use as it is, instead of labels.
-        confidence : float, default=0.95
-            Coverage of the interval of the gain.
+        confidence_level : float, default=0.95
+            Confidence level of the interval of the gain.
 
         Returns
         -------
@@ -456,9 +482,17 @@ class ResilientEstimator(AnsweringEstimator):
         elif threshold is not None:
             raise ValueError("Give either labelled rows or a threshold, not both.")
         else:
-            check_argument(self, "confidence", confidence, PROPORTION)
+            check_argument(self, "confidence_level", confidence_level, PROPORTION)
+            batch = Batch(self, X)
             other.recalibration_ = recalibrate_threshold(
-                self, X, y, scoring=scoring, cost=cost, confidence=confidence
+                y,
+                batch.answer("predict_proba")[:, 1],
+                classes=self.classes_,
+                predicted_positive=batch.predict() == self.classes_[1],
+                old_threshold=0.5 if self.threshold_ is None else self.threshold_,
+                scoring=scoring,
+                cost=cost,
+                confidence_level=confidence_level,
             )
             other.threshold_ = other.recalibration_.threshold
         return other

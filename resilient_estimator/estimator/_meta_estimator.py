@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from copy import copy
 from functools import wraps
 from inspect import Parameter, signature
 from types import MethodType
@@ -26,6 +25,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from resilient_estimator._composition import copy_tags, restrict_input_tags
 from resilient_estimator._validation import parameter_error
 from resilient_estimator._version import __version__
 from resilient_estimator.exceptions import InconsistentVersionWarning
@@ -148,21 +148,9 @@ class MetaEstimator(MetaEstimatorMixin, BaseEstimator):
         return hasattr(self, "estimator_")
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
-        tags.estimator_type = inner.estimator_type
-        tags.classifier_tags = copy(inner.classifier_tags)
-        tags.regressor_tags = copy(inner.regressor_tags)
-        tags.input_tags = copy(inner.input_tags)
-        tags.target_tags = copy(inner.target_tags)
-        tags.target_tags.required = True  # a Pipeline forgets to say so
-        tags.non_deterministic = inner.non_deterministic
+        tags = copy_tags(super().__sklearn_tags__(), get_tags(self.estimator))
         if hasattr(self.fallback, "__sklearn_tags__"):
-            theirs = get_tags(self.fallback)
-            tags.input_tags.sparse &= theirs.input_tags.sparse
-            tags.input_tags.allow_nan &= (
-                theirs.input_tags.allow_nan or theirs.no_validation
-            )
+            restrict_input_tags(tags, get_tags(self.fallback))
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
@@ -173,7 +161,7 @@ class MetaEstimator(MetaEstimatorMixin, BaseEstimator):
         if saved != __version__:
             warnings.warn(
                 f"This model was saved by resilient_estimator {saved}; this is "
-                f"{__version__}. Its answers may differ.",
+                f"{__version__}. Predictions may differ.",
                 InconsistentVersionWarning,
                 stacklevel=2,
             )

@@ -22,12 +22,12 @@ def score_method(estimator: Any) -> str:
     return "predict"
 
 
-def output_table(said: Any, method: str, classes: Any) -> Table | None:
+def output_table(outputs: Any, method: str, classes: Any) -> Table | None:
     """Return the outputs of a model as a table.
 
     Parameters
     ----------
-    said : ndarray or list of ndarray
+    outputs : ndarray or list of ndarray
         What `method` returned for some rows.
     method : str
         "predict_proba", "decision_function" or "predict".
@@ -41,7 +41,7 @@ def output_table(said: Any, method: str, classes: Any) -> Table | None:
         predictions of a regressor. None where answers are neither numbers nor labels.
     """
     columns: dict[str, NDArray[Any]] = {}
-    for said_of, classes_of, of in _targets(said, classes):
+    for said_of, classes_of, of in _targets(outputs, classes):
         if classes_of is None:
             columns |= _predictions(said_of, of)
         elif method == "predict":
@@ -56,57 +56,57 @@ def output_table(said: Any, method: str, classes: Any) -> Table | None:
     return Table(list(columns), (len(values[0]), len(values)), columns=values)
 
 
-def _targets(said: Any, classes: Any) -> list[tuple[NDArray[Any], Any, str]]:
+def _targets(outputs: Any, classes: Any) -> list[tuple[NDArray[Any], Any, str]]:
     """Return answers, classes and the end of the names of each target."""
-    if not isinstance(said, list):
-        said = np.asarray(said)
+    if not isinstance(outputs, list):
+        outputs = np.asarray(outputs)
         own = isinstance(classes, np.ndarray)
-        if said.ndim == 1 or own:
-            return [(said, classes, "")]
-        if said.shape[1] == 1:
-            return [(said[:, 0], classes, "")]
-        said = list(said.T)
-    several = isinstance(classes, list) and len(classes) == len(said)
-    classes = classes if several else [classes] * len(said)
+        if outputs.ndim == 1 or own:
+            return [(outputs, classes, "")]
+        if outputs.shape[1] == 1:
+            return [(outputs[:, 0], classes, "")]
+        outputs = list(outputs.T)
+    several = isinstance(classes, list) and len(classes) == len(outputs)
+    classes = classes if several else [classes] * len(outputs)
     return [
         (np.asarray(each), own, f" of target {i}")
-        for i, (each, own) in enumerate(zip(said, classes, strict=True))
+        for i, (each, own) in enumerate(zip(outputs, classes, strict=True))
     ]
 
 
-def _predictions(said: NDArray[Any], of: str) -> dict[str, NDArray[Any]]:
-    numeric = said.ndim == 1 and said.dtype.kind in NUMBERS
-    return {f"prediction{of}": said} if numeric else {}
+def _predictions(outputs: NDArray[Any], of: str) -> dict[str, NDArray[Any]]:
+    numeric = outputs.ndim == 1 and outputs.dtype.kind in NUMBERS
+    return {f"prediction{of}": outputs} if numeric else {}
 
 
 def _probabilities(
-    said: NDArray[Any], classes: Any, of: str
+    outputs: NDArray[Any], classes: Any, of: str
 ) -> dict[str, NDArray[Any]]:
     names = _names(classes)
-    if said.ndim != 2 or said.shape[1] != len(names):
+    if outputs.ndim != 2 or outputs.shape[1] != len(names):
         return {}
     shown = range(1, 2) if len(names) == 2 else range(min(len(names), MAX_SCORES))
-    columns = {f"probability of {names[i]}{of}": said[:, i] for i in shown}
-    columns[f"uncertainty{of}"] = 1 - said.max(axis=1)
-    columns[f"predicted label{of}"] = names[said.argmax(axis=1)]
+    columns = {f"probability of {names[i]}{of}": outputs[:, i] for i in shown}
+    columns[f"uncertainty{of}"] = 1 - outputs.max(axis=1)
+    columns[f"predicted label{of}"] = names[outputs.argmax(axis=1)]
     return columns
 
 
-def _decisions(said: NDArray[Any], classes: Any, of: str) -> dict[str, NDArray[Any]]:
+def _decisions(outputs: NDArray[Any], classes: Any, of: str) -> dict[str, NDArray[Any]]:
     names = _names(classes)
-    if said.ndim == 1 and len(names) != 2:
-        return {f"decision value{of}": said}
-    if said.ndim == 1:
+    if outputs.ndim == 1 and len(names) != 2:
+        return {f"decision value{of}": outputs}
+    if outputs.ndim == 1:
         return {
-            f"decision value{of}": said,
-            f"predicted label{of}": names[(said > 0).astype(int)],
+            f"decision value{of}": outputs,
+            f"predicted label{of}": names[(outputs > 0).astype(int)],
         }
     columns = {
-        f"decision value {i}{of}": said[:, i]
-        for i in range(min(said.shape[1], MAX_SCORES))
+        f"decision value {i}{of}": outputs[:, i]
+        for i in range(min(outputs.shape[1], MAX_SCORES))
     }
-    if said.shape[1] == len(names):
-        columns[f"predicted label{of}"] = names[said.argmax(axis=1)]
+    if outputs.shape[1] == len(names):
+        columns[f"predicted label{of}"] = names[outputs.argmax(axis=1)]
     return columns
 
 
@@ -114,6 +114,6 @@ def _names(classes: Any) -> NDArray[Any]:
     return np.array([label_text(c).strip("<>") for c in classes], dtype=object)
 
 
-def _labels(said: NDArray[Any]) -> NDArray[Any]:
-    distinct, codes = np.unique(said, return_inverse=True)
+def _labels(outputs: NDArray[Any]) -> NDArray[Any]:
+    distinct, codes = np.unique(outputs, return_inverse=True)
     return _names(distinct)[codes.ravel()]

@@ -1,28 +1,68 @@
-"""Answer rows, each by the part that is responsible for it."""
+"""Predict rows, each by the part that is responsible for it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin, is_classifier
-from sklearn.utils import Bunch
 
-from resilient_estimator.estimator._abstention import doubts_of
-from resilient_estimator.estimator._deferral import answer_by_parts, inspect_rows
+from resilient_estimator.estimator._batch import Batch
 from resilient_estimator.estimator._meta_estimator import MetaEstimator, every_part_has
-from resilient_estimator.tabular._table import count_rows
 
 
-class AnsweringEstimator(MetaEstimator):
-    """An estimator whose fitted parts answer rows.
-
-    Subclasses set the fitted parts.
-    """
+class PredictionMixin(MetaEstimator):
+    """The methods that answer rows; subclasses set the fitted parts."""
 
     estimator_: Any
     fallback_: Any
     guard_: Any
+    threshold_: float | None
+
+    def predict(
+        self, X: Any, *, return_flags: bool = False, return_assessment: bool = False
+    ) -> Any:
+        """Predict every row.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
+            Rows to predict.
+        return_flags : bool, default=False
+            Whether to return which rows are suspicious, and why.
+        return_assessment : bool, default=False
+            Whether to return the assessment of the rows as a batch. The predictions are
+            the same.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Predictions.
+        flags : Bunch of ndarray of bool of shape (n_samples,)
+            One mask per reason, and `fallback`: the rows that the fallback answered.
+            Only with `return_flags`.
+        assessment : Assessment
+            Only with `return_assessment`.
+
+        Raises
+        ------
+        FallbackError
+            If the fallback fails on the rows that are deferred to it.
+        """
+        if return_flags and return_assessment:
+            raise ValueError(
+                "Only one of 'return_flags' and 'return_assessment' may be True: the "
+                "assessment's 'flags' holds the flags of the rows."
+            )
+        self._check_fitted()
+        plain = not (return_flags or return_assessment)
+        if plain and self.fallback_ is None and self.threshold_ is None:
+            return self.estimator_.predict(X)
+        batch = Batch(self, X)
+        if plain:
+            return batch.predict()
+        flags = batch.flags  # first: nothing is then inspected twice
+        predictions = batch.predict()
+        return predictions, flags if return_flags else batch.assess()
 
     @every_part_has("predict_proba")
     def predict_proba(self, X: Any) -> Any:
@@ -37,9 +77,9 @@ class AnsweringEstimator(MetaEstimator):
         -------
         proba : ndarray of shape (n_samples, n_classes)
             Probabilities. A threshold set by `recalibrate` does not change them, but
-            with `min_stability` it says which rows are unstable.
+            with `min_stability` it affects which rows are unstable.
         """
-        return self._answer("predict_proba", X)[0]
+        return self._answer("predict_proba", X)
 
     @every_part_has("predict_log_proba")
     def predict_log_proba(self, X: Any) -> Any:
@@ -55,7 +95,7 @@ class AnsweringEstimator(MetaEstimator):
         log_proba : ndarray of shape (n_samples, n_classes)
             Logarithms of the probabilities.
         """
-        return self._answer("predict_log_proba", X)[0]
+        return self._answer("predict_log_proba", X)
 
     @every_part_has("decision_function")
     def decision_function(self, X: Any) -> Any:
@@ -71,10 +111,10 @@ class AnsweringEstimator(MetaEstimator):
         decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Decision values.
         """
-        return self._answer("decision_function", X)[0]
+        return self._answer("decision_function", X)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy or R squared of the answers.
+        """Return the accuracy or R squared of the predictions.
 
         Parameters
         ----------
@@ -93,34 +133,8 @@ class AnsweringEstimator(MetaEstimator):
         mixin = ClassifierMixin if is_classifier(self) else RegressorMixin
         return float(mixin.score(self, X, y, sample_weight))
 
-    def _answer(
-        self, method: str, X: Any, *, want_flags: bool = False
-    ) -> tuple[Any, Bunch | None]:
-        """Return the answers of `method`, and the flags where they are wanted."""
+    def _answer(self, method: str, X: Any) -> Any:
         self._check_fitted()
         if self.fallback_ is None:
-            answer = getattr(self.estimator_, method)(X)
-            if not want_flags:
-                return answer, None
-            flags = Bunch(**inspect_rows(self.guard_, X))
-            for reason, find in doubts_of(self).items():
-                flags[reason] = find(X, answer, method)
-            flags.fallback = np.zeros(count_rows(X), dtype=bool)
-            return answer, flags
-        if not want_flags and self._is_clear(X):
-            return getattr(self.estimator_, method)(X), None
-        flags = Bunch(**inspect_rows(self.guard_, X))
-        answer = answer_by_parts(
-            method,
-            X,
-            estimator=self.estimator_,
-            fallback=self.fallback_,
-            flags=flags,
-            doubts=doubts_of(self),
-        )
-        return answer, flags
-
-    def _is_clear(self, X: Any) -> bool:
-        """Whether the estimator may answer all rows, as is plain at a glance."""
-        all_clear = getattr(self.guard_, "all_clear", None)
-        return not doubts_of(self) and all_clear is not None and all_clear(X)
+            return getattr(self.estimator_, method)(X)
+        return Batch(self, X).answer(method)

@@ -1,4 +1,4 @@
-"""Why this prediction, what would change it, and how easily it can be gamed."""
+"""Why a prediction was made, what would change it, and how easily it is gamed."""
 
 from resilient_estimator._public import publish
 from resilient_estimator.explanation._attribution import Explanation, explain
@@ -6,13 +6,17 @@ from resilient_estimator.explanation._manipulability import (
     ManipulabilityResult,
     manipulability,
 )
-from resilient_estimator.explanation._recourse import Change, RecourseResult, recourse
+from resilient_estimator.explanation._recourse import (
+    FeatureChange,
+    RecourseResult,
+    recourse,
+)
 from resilient_estimator.explanation._soft_features import SoftFeature
 from resilient_estimator.explanation._universal_tweak import UniversalTweak
 
 __all__ = [
-    "Change",
     "Explanation",
+    "FeatureChange",
     "ManipulabilityResult",
     "RecourseResult",
     "SoftFeature",

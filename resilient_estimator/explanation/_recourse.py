@@ -1,4 +1,4 @@
-"""Why not, and what would change it: alternatives for single rows."""
+"""Algorithmic recourse: what would change a prediction (counterfactuals)."""
 
 from __future__ import annotations
 
@@ -8,76 +8,85 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator._validation import parameter_error
-from resilient_estimator.explanation._marginals import as_table, learnt_from
-from resilient_estimator.explanation._oracle import Oracle, check_counts
-from resilient_estimator.explanation._search import (
-    Search,
-    Tries,
-    run_confirmed,
+from resilient_estimator._results import NoTruthValue
+from resilient_estimator._typing import Mask, Positions
+from resilient_estimator._validation import (
+    COUNT,
+    check_argument,
+    parameter_error,
+    positions_of,
 )
+from resilient_estimator.explanation._beam_search import BeamSearch, Tweaks
+from resilient_estimator.explanation._black_box import BlackBox
+from resilient_estimator.explanation._cell_values import (
+    as_table,
+    cell_values,
+    format_edit,
+)
+from resilient_estimator.explanation._edits import Edits
+from resilient_estimator.explanation._marginal_distributions import find_reference
 from resilient_estimator.explanation._soft_features import (
     SoftFeature,
-    SoftMoves,
-    position,
-    read_soft,
+    read_soft_features,
 )
-from resilient_estimator.explanation._wording import cells, edit_in_words
-from resilient_estimator.tabular._assign import repeat
+from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import column_names
 
-SETS_PER_OPTION = 4  # some contain a cheaper one, and are no alternatives
+OWNER = "recourse"
+SETS_PER_CHANGE = 4  # some are supersets of a cheaper one, and are dropped
 
 
 @dataclass(frozen=True)
-class Change:
-    """One way to another answer.
+class FeatureChange(NoTruthValue):
+    """A change of one or several features that gives another prediction.
 
     Attributes
     ----------
     cost : float
         In units of the columns' costs.
     edits : dict of str to object
-        New values by column.
-    words : str
+        New value of each changed column.
+    description : str
         For example ``amount 5,000 -> 3,900 and duration 24 -> 18``.
     """
 
     cost: float
     edits: dict[str, Any]
-    words: str
+    description: str
 
     def __str__(self) -> str:
-        return f"{self.words} (cost {self.cost:.2f})"
+        return f"{self.description} (cost {self.cost:.2f})"
 
 
 @dataclass(frozen=True)
-class RecourseResult:
-    """The ways to another answer for one row, cheapest first.
+class RecourseResult(NoTruthValue):
+    """The changes that would give one row another prediction, cheapest first.
 
     Attributes
     ----------
-    answer : object
-        What the model says.
+    prediction : object
+        The prediction of the model.
     target : object
-        What is wanted.
-    changes : list of Change
-        Each on another set of columns, none of which contains a cheaper one. Empty
-        where the answer is the target, or no change was found.
+        The desired prediction.
+    changes : list of FeatureChange
+        Each changes another set of columns, none of which contains that of a cheaper
+        one. Empty if the prediction is the target, or no change was found.
     """
 
-    answer: Any
+    prediction: Any
     target: Any
-    changes: list[Change]
+    changes: list[FeatureChange]
 
     def __str__(self) -> str:
-        if self.answer == self.target:
-            return f"It is {self.answer!s} already."
+        if self.prediction == self.target:
+            return f"The prediction is already {self.target!s}."
+        prediction = f"The prediction is {self.prediction!s}."
         if not self.changes:
-            nothing = f"No change was found that gives {self.target!s}."
-            return f"It is {self.answer!s}. {nothing}"
-        ways = "\n".join(f"  {change}" for change in self.changes)
-        return f"It is {self.answer!s}. It would be {self.target!s} after\n{ways}"
+            return f"{prediction} No change was found that makes it {self.target!s}."
+        changes = "\n".join(f"  {change}" for change in self.changes)
+        return (
+            f"{prediction} Each of these changes makes it {self.target!s}:\n{changes}"
+        )
 
     __repr__ = __str__
 
@@ -92,44 +101,44 @@ def recourse(
     n_changes: int = 3,
     reference: Any = None,
     max_edits: int = 3,
-    beam: int = 12,
+    beam_width: int = 12,
 ) -> list[RecourseResult]:
-    """Say what would change the answers of rows.
+    """Find changes of rows that would give them another prediction.
 
-    Changes are what the model would follow, not advice: nothing here knows causes, or
-    whether raising one column by itself is possible.
+    The changes describe the model; they are not advice. Nothing here knows about
+    causes, or whether a single column can be changed by itself.
 
     Parameters
     ----------
     model : ResilientEstimator or classifier
         Fitted.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        Rows of the people who ask, usually one.
+        Rows to change, usually one.
     soft : mapping of column to cost or SoftFeature, or list of columns, default=None
-        Columns that they can change, as for `manipulability`. None: all.
+        Columns that can be changed, as for `manipulability`. None: all.
     immutable : column or list of columns, default=()
-        Columns that they cannot change, such as their age.
+        Columns that cannot be changed, such as age.
     target : object, default=None
-        The answer that is wanted. None: the other one of two classes.
+        The desired prediction. None: the other one of two classes.
     n_changes : int, default=3
-        Most alternatives per row.
+        Maximum number of changes per row.
     reference : array-like, sparse matrix, data frame or Reference, default=None
-        Where values come from. None: what a ResilientEstimator remembers of its
-        training, else `X`.
+        Source of the values to try. None: what a ResilientEstimator remembers of its
+        training data, otherwise `X`.
     max_edits : int, default=3
-        Most columns that are changed together.
-    beam : int, default=12
-        How many partial changes of a row are followed.
+        Maximum number of columns that are changed together.
+    beam_width : int, default=12
+        Number of partial changes of a row that are kept.
 
     Returns
     -------
-    list of RecourseResult
+    results : list of RecourseResult
         One per row.
 
     Raises
     ------
     TypeError, ValueError
-        As `manipulability` does, and if all columns are immutable.
+        As for `manipulability`, and if all columns are immutable.
 
     Examples
     --------
@@ -139,79 +148,84 @@ def recourse(
     >>> X = np.random.default_rng(0).normal(size=(200, 2))
     >>> model = LogisticRegression().fit(X, X[:, 0] - X[:, 1] > 0)
     >>> recourse(model, np.array([[-0.5, 0.25]]), reference=X)
-    [It is False. It would be True after
+    [The prediction is False. Each of these changes makes it True:
       x0 -0.5 -> -0.47 and x1 0.25 -> -0.51 (cost 0.60)
       x0 -0.5 -> 0.33 (cost 0.61)
       x1 0.25 -> -0.61 (cost 0.65)]
     """
-    check_counts("recourse", n_changes=n_changes, max_edits=max_edits, beam=beam)
-    oracle = Oracle("recourse", model, X)
-    targets = _targets(oracle, target)
-    soft = _without(soft, immutable, column_names(as_table(X)))
-    moves = SoftMoves.learn("recourse", X, soft, learnt_from(model, X, reference))
-    rows = np.flatnonzero(oracle.answers != targets)
-    n_sets = n_changes * SETS_PER_OPTION
-    search = Search(oracle, moves, max_edits=max_edits, beam=beam, n_sets=n_sets)
-    asked = repeat(X, rows)
-    tries = run_confirmed(search, asked, targets[rows], "recourse")
-    changes = _changes(asked, moves, tries)
-    sets = moves.columns_of(tries.moves)
-    found: list[list[Change]] = [[] for _ in targets]
+    counts = {"n_changes": n_changes, "max_edits": max_edits, "beam_width": beam_width}
+    for name, value in counts.items():
+        check_argument(OWNER, name, value, COUNT)
+    box = BlackBox(OWNER, model, X)
+    targets = _targets(box, target)
+    features = _changeable(soft, immutable, column_names(as_table(X)))
+    edits = Edits.from_reference(X, features, find_reference(model, X, reference))
+    rows = np.flatnonzero(box.predictions != targets)
+    search = BeamSearch(
+        box,
+        edits,
+        max_edits=max_edits,
+        beam_width=beam_width,
+        n_sets=n_changes * SETS_PER_CHANGE,
+    )
+    unwanted = take_rows(X, rows)
+    tweaks = search.run(unwanted, targets[rows], OWNER)
+    changes = _describe(unwanted, edits, tweaks)
+    sets = edits.changed_columns(tweaks.edits)
+    found: list[list[FeatureChange]] = [[] for _ in targets]
     for k, row in enumerate(rows):
-        own = np.flatnonzero(tries.row == k)
-        found[row] = [changes[i] for i in _alternatives(own, sets)[:n_changes]]
-    pairs = zip(oracle.answers.tolist(), targets.tolist(), found, strict=True)
-    return [RecourseResult(*each) for each in pairs]
+        own = np.flatnonzero(tweaks.row == k)
+        found[row] = [changes[i] for i in _drop_supersets(own, sets)[:n_changes]]
+    results = zip(box.predictions.tolist(), targets.tolist(), found, strict=True)
+    return [RecourseResult(*result) for result in results]
 
 
-def _targets(oracle: Oracle, target: Any) -> NDArray[Any]:
+def _targets(box: BlackBox, target: Any) -> NDArray[Any]:
+    """Return the desired prediction of each row."""
     if target is not None:
-        oracle.check_target("recourse", target)
-        return np.full(len(oracle.answers), target)
-    if oracle.classes is None or len(oracle.classes) != 2:
-        expected = "given: the model does not have two classes"
-        raise parameter_error("recourse", "target", expected, target)
-    first, second = oracle.classes
-    return np.asarray(np.where(oracle.answers == first, second, first))
+        box.check_target(target)
+        return np.full(len(box.predictions), target)
+    if box.classes is None or len(box.classes) != 2:
+        expected = "given, because the model does not have two classes"
+        raise parameter_error(OWNER, "target", expected, target)
+    first, second = box.classes
+    return np.asarray(np.where(box.predictions == first, second, first))
 
 
-def _without(soft: Any, immutable: Any, names: list[str]) -> dict[int, SoftFeature]:
-    """Return how the columns that are not immutable may be changed."""
-    if isinstance(immutable, (str, int, np.integer)):
-        immutable = [immutable]
-    fixed = {position("recourse", "immutable", c, names) for c in immutable}
-    softs = read_soft("recourse", range(len(names)) if soft is None else soft, names)
-    left = {place: each for place, each in softs.items() if place not in fixed}
-    if not left:
-        raise ValueError(
-            "The 'immutable' parameter of recourse must leave a column to change. Got "
-            f"{list(immutable)!r}, which are all soft columns."
-        )
-    return left
+def _changeable(soft: Any, immutable: Any, names: list[str]) -> dict[int, SoftFeature]:
+    """Return the soft features that are not immutable, by position."""
+    fixed = positions_of(OWNER, "immutable", immutable, names)
+    soft = range(len(names)) if soft is None else soft
+    features = read_soft_features(OWNER, soft, names)
+    changeable = {i: each for i, each in features.items() if i not in fixed}
+    if not changeable:
+        expected = "a list that leaves at least one soft column to change"
+        raise parameter_error(OWNER, "immutable", expected, immutable)
+    return changeable
 
 
-def _alternatives(own: NDArray[np.intp], sets: NDArray[np.bool_]) -> list[int]:
-    """Leave out what changes the columns of a cheaper change, and others besides."""
+def _drop_supersets(tweaks: Positions, sets: Mask) -> list[int]:
+    """Return the tweaks whose set of columns contains no set of a cheaper tweak."""
     kept: list[int] = []
-    for i in own.tolist():
+    for i in tweaks.tolist():
         if not any((sets[i] >= sets[k]).all() for k in kept):
             kept.append(i)
     return kept
 
 
-def _changes(X: Any, moves: SoftMoves, tries: Tries) -> list[Change]:
-    before = repeat(X, tries.row)
-    after = cells(moves.apply(before, tries.moves), moves.places)
-    earlier = cells(before, moves.places)
-    sets = moves.columns_of(tries.moves)
+def _describe(X: Any, edits: Edits, tweaks: Tweaks) -> list[FeatureChange]:
+    """Return the change that each tweak makes to its row."""
+    rows = take_rows(X, tweaks.row)
+    before = cell_values(rows, edits.positions)
+    after = cell_values(edits.apply(rows, tweaks.edits), edits.positions)
     changes = []
-    for i, changed in enumerate(sets):
+    for i, changed in enumerate(edits.changed_columns(tweaks.edits)):
         columns = np.flatnonzero(changed).tolist()
-        names = [moves.features[k] for k in columns]
-        edits = [
-            edit_in_words(name, earlier[i, k], after[i, k])
+        names = [edits.features[k] for k in columns]
+        description = " and ".join(
+            format_edit(name, before[i, k], after[i, k])
             for name, k in zip(names, columns, strict=True)
-        ]
+        )
         new = dict(zip(names, after[i, columns].tolist(), strict=True))
-        changes.append(Change(float(tries.cost[i]), new, " and ".join(edits)))
+        changes.append(FeatureChange(float(tweaks.cost[i]), new, description))
     return changes

@@ -1,4 +1,4 @@
-"""Shapley values: which columns to switch to the background, and how to weigh."""
+"""Shapley values: exact over all coalitions, or by antithetic permutation sampling."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from resilient_estimator._progress import Progress
-from resilient_estimator._typing import Floats, Positions
-from resilient_estimator.explanation._oracle import in_chunks
-from resilient_estimator.tabular._assign import repeat, replace_columns
-from resilient_estimator.tabular._table import count_rows
+from resilient_estimator._typing import Floats, Mask, Positions
+from resilient_estimator.explanation._black_box import row_chunks
+from resilient_estimator.tabular._assign import replace_columns
+from resilient_estimator.tabular._rows import count_rows, take_rows
 
-MAX_EXACT = 10_000  # questions per row up to which all coalitions are asked about
-ANSWERS_AT_ONCE = 2_000_000
+MAX_EXACT = 10_000  # evaluations per row; all coalitions are evaluated up to this
+MAX_EVALUATIONS = 2_000_000  # held in memory at a time
 
 
 class Coalitions(NamedTuple):
-    """Sets of columns that keep the cells of a row, each with a background row.
+    """Sets of columns that keep the values of a row, each with a background row.
 
     Parameters
     ----------
     ranks : ndarray of int of shape (n_orders, n_features)
-        Place of each column in an order.
+        Rank of each column in a permutation of the columns.
     order : ndarray of int of shape (n_coalitions,)
-        Which order a coalition is the beginning of.
+        The permutation that starts with the members of the coalition.
     size : ndarray of int of shape (n_coalitions,)
-        The columns of rank below the size are members.
+        Columns whose rank is below the size are members.
     background : ndarray of int of shape (n_coalitions,)
-        Which background row fills the others.
+        Position of the background row that supplies the other columns.
     n_members : ndarray of int of shape (n_coalitions,)
-        How many columns are members.
+        Number of members.
     weights : sparse matrix of shape (n_features, n_coalitions)
-        By which a column's contribution is a sum over the model's answers.
+        Contributions are these linear combinations of the outputs.
     """
 
     ranks: Positions
@@ -46,27 +46,27 @@ class Coalitions(NamedTuple):
     n_members: Positions
     weights: Any
 
-    def members(self, which: Positions) -> NDArray[np.bool_]:
-        """Return which columns keep their cells in some of the coalitions."""
+    def members(self, which: Positions) -> Mask:
+        """Return which columns are members of some of the coalitions."""
         return self.ranks[self.order[which]] < self.size[which][:, np.newaxis]
 
 
 def choose_coalitions(
     n_features: int, n_background: int, n_orders: int, rng: np.random.Generator
 ) -> Coalitions:
-    """Return coalitions whose weighted answers are Shapley values.
+    """Return coalitions, and the weights that turn their outputs into Shapley values.
 
     Parameters
     ----------
     n_features : int
         Number of columns.
     n_background : int
-        Number of background rows, each of which is used equally often.
+        Number of background rows; each is used equally often.
     n_orders : int
-        How many random orders of the columns to follow at least, if there are too many
-        coalitions to ask about all; each one is also followed backwards.
+        Minimum number of random permutations, if there are too many coalitions to
+        evaluate them all. Each one is also used in reverse.
     rng : Generator
-        Where the orders come from.
+        Source of randomness.
     """
     if 2.0**n_features * n_background <= MAX_EXACT:
         return _all_coalitions(n_features, n_background)
@@ -75,7 +75,7 @@ def choose_coalitions(
 
 
 def _all_coalitions(p: int, n_background: int) -> Coalitions:
-    """Shapley's formula: a gain by joining s of p columns weighs s!(p-s-1)!/p!."""
+    """Apply Shapley's formula: the gain of joining s columns weighs s!(p-s-1)!/p!."""
     subset = np.arange(2**p)
     member = (subset[:, np.newaxis] >> np.arange(p)) & 1 == 1
     size = member.sum(axis=1)
@@ -96,7 +96,7 @@ def _all_coalitions(p: int, n_background: int) -> Coalitions:
 def _random_orders(
     p: int, n_background: int, n_rounds: int, rng: np.random.Generator
 ) -> Coalitions:
-    """Follow orders of the columns, and count what each adds where it joins."""
+    """Sample permutations; a column contributes what the output gains when it joins."""
     forwards = np.array([rng.permutation(p) for _ in range(n_rounds * n_background)])
     orders = np.concatenate([forwards, forwards[:, ::-1]])
     n_orders = len(orders)
@@ -118,60 +118,64 @@ def _random_orders(
 
 
 def shapley_values(
-    ask: Callable[[Any, Positions], Floats],
+    evaluate: Callable[[Any, Positions], Floats],
     X: Any,
     background: Mapping[int, NDArray[Any]],
     coalitions: Coalitions,
 ) -> tuple[Floats, Floats, Floats]:
-    """Return the contributions of the columns of rows, the base and the outputs.
+    """Return the contributions of the columns, the base and the outputs.
 
     Parameters
     ----------
-    ask : callable
-        Takes rows and which rows of `X` they are copies of; returns a number per row.
+    evaluate : callable
+        Takes modified rows, and the positions in `X` of the original ones. Returns one
+        number per row.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
         Rows.
     background : dict of int to ndarray of shape (n_background,)
-        Cells of the background rows, by column. Other columns are never switched.
+        Values of the background rows, by column. Other columns are never replaced.
     coalitions : Coalitions
-        What to ask.
+        The coalitions to evaluate.
 
     Returns
     -------
     contributions : ndarray of float of shape (n_samples, n_features)
     base, outputs : ndarray of float of shape (n_samples,)
-        Mean output of the background, and output of the rows.
+        Mean output on the background, and output of each row.
     """
     n_samples, n_coalitions = count_rows(X), len(coalitions.order)
-    step, parts = max(1, ANSWERS_AT_ONCE // n_coalitions), []
+    step, parts = max(1, MAX_EVALUATIONS // n_coalitions), []
     progress = Progress("explain", n_samples)
-    whole = int(coalitions.n_members.argmax())
-    for start in range(0, max(n_samples, 1), step):  # once for no rows
+    grand = int(coalitions.n_members.argmax())
+    for start in range(0, max(n_samples, 1), step):  # once if there are no rows
         stop = min(start + step, n_samples)
         rows = np.arange(start, stop)
-        answers = _answers(ask, X, rows, background, coalitions)
-        base = answers[:, coalitions.n_members == 0].mean(axis=1)
-        shares = np.asarray(coalitions.weights @ answers.T).T
-        parts.append((shares, base, answers[:, whole]))
+        values = _evaluate_coalitions(evaluate, X, rows, background, coalitions)
+        base = values[:, coalitions.n_members == 0].mean(axis=1)
+        contributions = np.asarray(coalitions.weights @ values.T).T
+        parts.append((contributions, base, values[:, grand]))
         progress.step(stop)
     contributions, bases, outputs = map(np.concatenate, zip(*parts, strict=True))
     return contributions, bases, outputs
 
 
-def _answers(
-    ask: Callable[[Any, Positions], Floats],
+def _evaluate_coalitions(
+    evaluate: Callable[[Any, Positions], Floats],
     X: Any,
     rows: Positions,
     background: Mapping[int, NDArray[Any]],
     coalitions: Coalitions,
 ) -> Floats:
-    """Return the answer for each row and coalition."""
+    """Return the output of each row for each coalition."""
     n_features, n_coalitions = coalitions.ranks.shape[1], len(coalitions.order)
-    answers = np.empty(len(rows) * n_coalitions)
-    for part in in_chunks(len(answers), n_features):
+    outputs = np.empty(len(rows) * n_coalitions)
+    for part in row_chunks(len(outputs), n_features):
         row, which = np.divmod(np.arange(part.start, part.stop), n_coalitions)
         outside = ~coalitions.members(which)
         filled = coalitions.background[which]
-        changes = {j: (cells[filled], outside[:, j]) for j, cells in background.items()}
-        answers[part] = ask(replace_columns(repeat(X, rows[row]), changes), rows[row])
-    return answers.reshape(len(rows), n_coalitions)
+        changes = {
+            j: (values[filled], outside[:, j]) for j, values in background.items()
+        }
+        modified = replace_columns(take_rows(X, rows[row]), changes)
+        outputs[part] = evaluate(modified, rows[row])
+    return outputs.reshape(len(rows), n_coalitions)

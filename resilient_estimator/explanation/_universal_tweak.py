@@ -1,4 +1,4 @@
-"""One tweak for everybody: the same values of one or two columns in all rows."""
+"""Universal tweaks: the same values of one or two columns in all rows."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator._typing import Positions
-from resilient_estimator.explanation._search import Search, Tries
-from resilient_estimator.explanation._soft_features import STAY
-from resilient_estimator.explanation._wording import in_words
-from resilient_estimator.tabular._assign import repeat
-from resilient_estimator.tabular._table import count_rows
+from resilient_estimator._format import percent
+from resilient_estimator._results import NoTruthValue
+from resilient_estimator._typing import Floats, Positions
+from resilient_estimator.explanation._beam_search import BeamSearch, Tweaks
+from resilient_estimator.explanation._cell_values import format_value
+from resilient_estimator.explanation._edits import NO_EDIT
+from resilient_estimator.tabular._rows import count_rows, take_rows
 
 MAX_ROWS = 500
 VERBS = {None: "set", "up": "raised", "down": "lowered"}
 
 
 @dataclass(frozen=True)
-class UniversalTweak:
-    """Columns set to the same values in all rows.
+class UniversalTweak(NoTruthValue):
+    """One or two columns set to the same values in all rows.
 
     Attributes
     ----------
     features : list of str
-        None, one or two columns, the one that flips more by itself first.
+        The columns, most effective first. Empty if no single edit flips a row.
     values : list
-        What they are set to, where that is a move in the allowed direction.
+        Their new values; a row is not edited against the allowed direction.
     directions : list of {"up", "down"} or None
-        Of these columns.
+        Allowed directions of these columns.
     share : float
         Share of the attacked rows that reach the target.
     share_first : float
-        The same by the first column alone.
+        Share with the first column alone.
     cost : float
         Mean cost of the tweak.
     """
@@ -48,86 +49,92 @@ class UniversalTweak:
 
     def __str__(self) -> str:
         edits = [
-            f"{feature} {VERBS[direction]} to {in_words(value)}"
+            f"{feature} {VERBS[direction]} to {format_value(value)}"
             for feature, value, direction in zip(
                 self.features, self.values, self.directions, strict=True
             )
         ]
         return (
-            f"{' and '.join(edits)}: {self.share:.0%} of the rows flip "
+            f"{' and '.join(edits)}: {percent(self.share)} of the rows flip "
             f"(mean cost {self.cost:.2f})"
         )
 
 
-def find_universal(search: Search, X: Any, targets: NDArray[Any]) -> UniversalTweak:
-    """Return the pair of moves that flips the most rows, found greedily.
+def find_universal(search: BeamSearch, X: Any, targets: NDArray[Any]) -> UniversalTweak:
+    """Return the pair of edits that flips the most rows, found greedily.
 
-    First the best single move, then the best one beside it, then the first one is
-    chosen anew. At most 500 rows, evenly spread, are asked for the choice; the shares
-    are those of all rows.
+    First the best single edit is chosen, then the best partner for it, then the first
+    one anew. At most 500 evenly spaced rows are queried for the choice; the shares are
+    computed on all rows.
 
     Parameters
     ----------
-    search : Search
-        After its run, which counted the flips by single moves.
+    search : BeamSearch
+        After its run, which counted the flips by single edits.
     X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-        The same rows.
+        The rows of that run.
     targets : ndarray of shape (n_samples,)
         Their targets.
     """
-    n_samples = count_rows(X)
-    if not n_samples or not search.n_flips.any():
+    if not count_rows(X) or not search.n_flips.any():
         return UniversalTweak([], [], [], 0.0, 0.0, 0.0)
-    some = np.unique(np.linspace(0, n_samples - 1, MAX_ROWS).astype(np.intp))
-    few, theirs = repeat(X, some), targets[some]
-    chosen = [int(search.n_flips.argmax())]
-    if search.max_edits > 1 and len(search.moves.features) > 1:
-        chosen.append(_best_beside(search, few, theirs, chosen[0]))
-        chosen[0] = _best_beside(search, few, theirs, chosen[1])
-    alone = [_measure(search, X, targets, [move])[0] for move in chosen]
+    chosen = _choose_pair(search, X, targets)
+    alone = [_measure(search, X, targets, [edit])[0] for edit in chosen]
     chosen = [chosen[i] for i in np.argsort(-np.array(alone), kind="stable")]
     share, cost = _measure(search, X, targets, chosen)
     if max(alone) >= share:
         chosen, (share, cost) = chosen[:1], _measure(search, X, targets, chosen[:1])
-    columns = search.moves.column[chosen].tolist()
+    columns = search.edits.column[chosen].tolist()
     return UniversalTweak(
-        features=[search.moves.features[k] for k in columns],
-        values=search.moves.value[chosen].tolist(),
-        directions=[search.moves.softs[k].direction for k in columns],
+        features=[search.edits.features[k] for k in columns],
+        values=search.edits.value[chosen].tolist(),
+        directions=[search.edits.soft[k].direction for k in columns],
         share=share,
         share_first=max(alone),
         cost=cost,
     )
 
 
-def _best_beside(search: Search, X: Any, targets: NDArray[Any], fixed: int) -> int:
-    """Return the move on another column that flips most rows beside a fixed one."""
-    column = search.moves.column
-    allowed = np.isfinite(search.moves.costs(X))
-    first = np.where(allowed[:, fixed], fixed, STAY)
+def _choose_pair(search: BeamSearch, X: Any, targets: NDArray[Any]) -> list[int]:
+    """Return the best edit and its best partner; no partner if only one is allowed."""
+    first = int(search.n_flips.argmax())
+    if search.max_edits == 1 or len(search.edits.features) == 1:
+        return [first]
+    spaced = np.linspace(0, count_rows(X) - 1, MAX_ROWS).astype(np.intp)
+    some = np.unique(spaced)
+    X, targets = take_rows(X, some), targets[some]
+    second = _best_partner(search, X, targets, first)
+    return [_best_partner(search, X, targets, second), second]
+
+
+def _best_partner(search: BeamSearch, X: Any, targets: NDArray[Any], edit: int) -> int:
+    """Return the edit of another column that flips the most rows with a given one."""
+    column = search.edits.column
+    allowed = np.isfinite(search.edits.costs(X))
+    first = np.where(allowed[:, edit], edit, NO_EDIT)
     n_flips = np.zeros(len(column), dtype=np.intp)
-    rows, alone = np.arange(len(allowed)), np.full(len(allowed), STAY)
-    flipped, _ = search.ask(X, targets, _tries(rows, first, alone))
-    n_flips += (flipped[:, np.newaxis] & ~allowed).sum(axis=0)
-    rows, second = np.nonzero(allowed & (column != column[fixed]))
-    flipped, _ = search.ask(X, targets, _tries(rows, first[rows], second))
-    n_flips += np.bincount(second[flipped], minlength=len(column))
-    n_flips[column == column[fixed]] = -1
+    rows, alone = np.arange(len(allowed)), np.full(len(allowed), NO_EDIT)
+    reached, _ = search.evaluate(X, targets, _pairs(rows, first, alone))
+    n_flips += (reached[:, np.newaxis] & ~allowed).sum(axis=0)
+    rows, second = np.nonzero(allowed & (column != column[edit]))
+    reached, _ = search.evaluate(X, targets, _pairs(rows, first[rows], second))
+    n_flips += np.bincount(second[reached], minlength=len(column))
+    n_flips[column == column[edit]] = -1
     return int(n_flips.argmax())
 
 
 def _measure(
-    search: Search, X: Any, targets: NDArray[Any], chosen: list[int]
+    search: BeamSearch, X: Any, targets: NDArray[Any], chosen: list[int]
 ) -> tuple[float, float]:
-    """Return the share of rows that moves flip, and their mean cost."""
-    costs = search.moves.costs(X)[:, chosen]
+    """Return the share of rows that edits flip, and the mean cost."""
+    costs: Floats = search.edits.costs(X)[:, chosen]
     allowed = np.isfinite(costs)
-    moves = np.where(allowed, chosen, STAY)
-    flipped, _ = search.ask(
-        X, targets, Tries(np.arange(len(moves)), moves, costs[:, 0])
-    )
-    return float(flipped.mean()), float(np.where(allowed, costs, 0).sum(axis=1).mean())
+    edits = np.where(allowed, chosen, NO_EDIT)
+    tweaks = Tweaks(np.arange(len(edits)), edits, costs[:, 0])
+    reached, _ = search.evaluate(X, targets, tweaks)
+    cost = np.where(allowed, costs, 0).sum(axis=1).mean()
+    return float(reached.mean()), float(cost)
 
 
-def _tries(rows: Positions, first: Positions, second: Positions) -> Tries:
-    return Tries(rows, np.column_stack([first, second]), np.zeros(len(rows)))
+def _pairs(rows: Positions, first: Positions, second: Positions) -> Tweaks:
+    return Tweaks(rows, np.column_stack([first, second]), np.zeros(len(rows)))

@@ -11,10 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from resilient_estimator._typing import Mask
 from resilient_estimator._validation import parameter_error, position_of
+from resilient_estimator.protocols import HeldOutPredictions
+from resilient_estimator.tabular._rows import count_rows
 from resilient_estimator.tabular._table import (
     Table,
     column_names,
-    count_rows,
+    container_of,
     read_table,
 )
 
@@ -29,6 +31,7 @@ class ColumnGuard(BaseEstimator):
     Subclasses say in `_findings` which rows they flag, column by column.
     """
 
+    takes_table: ClassVar[bool] = True
     _reasons: ClassVar[tuple[str, ...]]
 
     def inspect(self, X: Any) -> Mapping[str, Mask]:
@@ -96,20 +99,43 @@ class ColumnGuard(BaseEstimator):
         return position_of(self, parameter, key, self.feature_names_)
 
 
-def fit_guard(guard: Any, model: Any, X: Any, y: Any) -> None:
-    """Fit a guard to rows, or to rows and what a fitted model says about them."""
+def fit_guard(
+    guard: Any,
+    X: Any,
+    y: Any,
+    *,
+    model: Any = None,
+    out_of_fold: HeldOutPredictions | None = None,
+) -> None:
+    """Fit a guard to rows, or to rows and the predictions of a fitted model."""
+    rows = rows_for(guard, X)
     if model is not None and hasattr(guard, "fit_model"):
-        guard.fit_model(model, X, y)
-    elif guard is not None:
-        guard.fit(X, y)
+        guard.fit_model(model, rows, y, out_of_fold)
+    else:
+        guard.fit(rows, y)
 
 
 def inspect_training(guard: Any, X: Any) -> Mapping[str, Mask]:
     """Return the masks of the rows that a guard was fitted to, as if they were new."""
-    if guard is None:
+    inspect = getattr(guard, "inspect_training", guard.inspect)
+    return inspect(rows_for(guard, X))  # type: ignore[no-any-return]
+
+
+def is_clear(guard: Any, X: Any) -> bool:
+    """Return whether a guard can rule out at once that any row has a flag."""
+    return hasattr(guard, "all_clear") and bool(guard.all_clear(rows_for(guard, X)))
+
+
+def explain_flags(guard: Any, X: Any) -> Mapping[str, Mapping[str, int]]:
+    """Return flagged rows per reason and column, where a guard knows them."""
+    if not hasattr(guard, "explain"):
         return {}
-    look = getattr(guard, "inspect_training", guard.inspect)
-    return look(X)  # type: ignore[no-any-return]
+    return guard.explain(rows_for(guard, X))  # type: ignore[no-any-return]
+
+
+def rows_for(guard: Any, X: Any) -> Any:
+    """Return what a guard is given of X: the table if it takes it, else the rows."""
+    return X if getattr(guard, "takes_table", False) else container_of(X)
 
 
 def flags_missing(rule: str, *, seen_in_training: bool) -> bool:

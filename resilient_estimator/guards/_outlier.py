@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import _safe_indexing, get_tags, indexable
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from resilient_estimator._typing import Mask
 from resilient_estimator._validation import parameter_error
 from resilient_estimator.protocols import Guard
+from resilient_estimator.tabular._readable import (
+    UNREADABLE,
+    find_columns,
+    in_training_order,
+    predict_readable,
+    valid_rows,
+)
+from resilient_estimator.tabular._rows import count_rows
 from resilient_estimator.tabular._table import (
-    Table,
     column_names,
-    count_rows,
+    container_of,
     read_table,
 )
-
-UNREADABLE = (TypeError, ValueError, ArithmeticError)  # too large an integer, a Decimal
 
 
 class OutlierGuard(BaseEstimator):
@@ -61,6 +65,8 @@ class OutlierGuard(BaseEstimator):
     array([False,  True])
     """
 
+    takes_table: ClassVar[bool] = True
+
     def __init__(self, detector: Any) -> None:
         self.detector = detector
 
@@ -88,7 +94,7 @@ class OutlierGuard(BaseEstimator):
             expected = "an outlier detector"
             raise parameter_error(self, "detector", expected, self.detector)
         detector = clone(self.detector)
-        detector.fit(X)
+        detector.fit(container_of(X))
         if not hasattr(detector, "predict"):
             expected = (
                 "an outlier detector that judges new rows "
@@ -120,50 +126,22 @@ class OutlierGuard(BaseEstimator):
         """
         check_is_fitted(self)
         try:
-            return {"outlier": self.detector_.predict(X) == -1}
+            return {"outlier": self.detector_.predict(container_of(X)) == -1}
         except UNREADABLE:
-            return {"outlier": self._judge_readable_rows(X)}
+            return {"outlier": self._inspect_readable(X)}
 
-    def _judge_readable_rows(self, X: Any) -> Mask:
+    def _inspect_readable(self, X: Any) -> Mask:
         """Keep one unreadable row from taking away the verdict on the others."""
-        table = read_table(X)
-        named = self.named_
-        places = table.positions(self.feature_names_, named=named) if table else [None]
-        if table is None or None in places:  # the wrapped estimator complains
+        found = find_columns(X, self.feature_names_, named=self.named_)
+        if found is None:  # the wrapped estimator complains
             return np.zeros(count_rows(X), dtype=bool)
-        (X,) = indexable(X)
-        if named and table.names not in (None, self.feature_names_):
-            X = _safe_indexing(X, self.feature_names_, axis=1)
-        readable = np.ones(table.shape[0], dtype=bool)
-        for place, numeric in zip(places, self.numeric_, strict=True):
-            readable &= _is_readable(table, cast("int", place), numeric=numeric)
-        outlier = ~readable
-        outlier[readable] = self._judge(X, np.flatnonzero(readable))
+        table, places = found
+        X = in_training_order(X, table, self.feature_names_, named=self.named_)
+        valid = np.flatnonzero(valid_rows(table, places, self.numeric_))
+        verdicts, rows = predict_readable(self.detector_.predict, X, valid)
+        outlier = np.ones(table.shape[0], dtype=bool)
+        outlier[rows] = verdicts == -1
         return outlier
-
-    def _judge(self, X: Any, rows: NDArray[np.intp]) -> Mask:
-        """Halve the rows until those that the detector cannot read stand alone."""
-        if len(rows) == 0:
-            return np.zeros(0, dtype=bool)
-        try:
-            return np.asarray(self.detector_.predict(_safe_indexing(X, rows)) == -1)
-        except UNREADABLE:
-            if len(rows) == 1:
-                return np.ones(1, dtype=bool)
-        halves = np.array_split(rows, 2)
-        return np.concatenate([self._judge(X, half) for half in halves])
-
-
-def _is_readable(table: Table, index: int, *, numeric: bool) -> Mask:
-    if table.is_sparse:
-        readable = np.ones(table.shape[0], dtype=bool)
-        start, stop = table.matrix.indptr[index : index + 2]
-        bad = ~np.isfinite(table.matrix.data[start:stop])
-        readable[table.matrix.indices[start:stop][bad]] = False
-        return readable
-    if numeric:
-        return np.isfinite(table.numbers(index).values)
-    return ~table.missing(index)
 
 
 def as_guard(guard: Any) -> Guard:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sklearn.utils.validation import check_is_fitted
 
 from resilient_estimator._composition import ListComposition
 from resilient_estimator._typing import Mask
-from resilient_estimator.guards._base import fit_guard, inspect_training
+from resilient_estimator.guards._base import (
+    explain_flags,
+    fit_guard,
+    inspect_training,
+    is_clear,
+    rows_for,
+)
 from resilient_estimator.guards._outlier import as_guard
-from resilient_estimator.protocols import Guard
+from resilient_estimator.protocols import Guard, HeldOutPredictions
+from resilient_estimator.tabular._table import read_rows
 
 
 class GuardUnion(ListComposition):
@@ -39,6 +46,7 @@ class GuardUnion(ListComposition):
     array([ True])
     """
 
+    takes_table: ClassVar[bool] = True
     _listed = "guards"
 
     def __init__(self, guards: Sequence[Any]) -> None:
@@ -61,8 +69,14 @@ class GuardUnion(ListComposition):
         """
         return self.fit_model(None, X, y)
 
-    def fit_model(self, model: Any, X: Any, y: Any = None) -> Self:
-        """Fit a clone of each guard, to the model's answers where it looks at them.
+    def fit_model(
+        self,
+        model: Any,
+        X: Any,
+        y: Any = None,
+        out_of_fold: HeldOutPredictions | None = None,
+    ) -> Self:
+        """Fit a clone of each guard, to the model's predictions where it uses them.
 
         Parameters
         ----------
@@ -72,6 +86,8 @@ class GuardUnion(ListComposition):
             Training rows.
         y : array-like of shape (n_samples,), default=None
             Targets, for guards that use them.
+        out_of_fold : HeldOutPredictions or None, default=None
+            Predictions for the rows by models that were not trained on them.
 
         Returns
         -------
@@ -80,8 +96,9 @@ class GuardUnion(ListComposition):
         """
         self._check_list()
         self.guards_: list[Guard] = [as_guard(guard) for guard in self.guards]
+        rows = read_rows(X)
         for guard in self.guards_:
-            fit_guard(guard, model, X, y)
+            fit_guard(guard, rows, y, model=model, out_of_fold=out_of_fold)
         return self
 
     def inspect(self, X: Any) -> Mapping[str, Mask]:
@@ -99,7 +116,8 @@ class GuardUnion(ListComposition):
         """
         if not hasattr(self, "guards_"):  # far cheaper than the check itself
             check_is_fitted(self)
-        return _joined(guard.inspect(X) for guard in self.guards_)
+        rows = read_rows(X)
+        return _joined(guard.inspect(rows_for(guard, rows)) for guard in self.guards_)
 
     def inspect_training(self, X: Any) -> Mapping[str, Mask]:
         """Return the flags of the rows given to `fit`, as if they had been new.
@@ -115,14 +133,13 @@ class GuardUnion(ListComposition):
             As from `inspect`.
         """
         check_is_fitted(self)
-        return _joined(inspect_training(guard, X) for guard in self.guards_)
+        rows = read_rows(X)
+        return _joined(inspect_training(guard, rows) for guard in self.guards_)
 
     def all_clear(self, X: Any) -> bool:
         """Return whether it is plain that no row has a flag; False is no verdict."""
-        return all(
-            guard.all_clear(X) if hasattr(guard, "all_clear") else False
-            for guard in getattr(self, "guards_", [None])
-        )
+        rows = read_rows(X)
+        return all(is_clear(guard, rows) for guard in getattr(self, "guards_", [None]))
 
     def explain(self, X: Any) -> dict[str, dict[str, int]]:
         """Count the flagged rows per reason and column, where guards can tell.
@@ -139,9 +156,9 @@ class GuardUnion(ListComposition):
         """
         check_is_fitted(self)
         counts: dict[str, dict[str, int]] = {}
+        rows = read_rows(X)
         for guard in self.guards_:
-            explain = getattr(guard, "explain", None)
-            for reason, columns in explain(X).items() if explain else ():
+            for reason, columns in explain_flags(guard, rows).items():
                 counts.setdefault(reason, {}).update(columns)
         return counts
 

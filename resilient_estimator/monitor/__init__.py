@@ -1,4 +1,4 @@
-"""What has a memory over time."""
+"""What remembers earlier batches and queries."""
 
 from resilient_estimator._public import publish
 from resilient_estimator.monitor._label_only import label_only

@@ -1,35 +1,36 @@
-"""Say less to whom more was asked."""
+"""Hide probabilities from sources under alarm."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from resilient_estimator._typing import Floats
 
 
-def label_only(proba: Any, alarm: Any) -> NDArray[np.float64]:
-    """Return probabilities of which only the answer is left for queries under alarm.
+def label_only(proba: Any, alarm: Any) -> Floats:
+    """Return probabilities with hard labels for queries under alarm.
 
-    One for the most probable class, zero for the others: the answer stays true, but
-    how near the boundary is cannot be read from it.
+    The most probable class gets 1 and the others 0: the prediction stays the same, but
+    does not show how near the decision boundary is.
 
     Parameters
     ----------
     proba : array-like of shape (n_samples, n_classes)
         Probabilities.
     alarm : array-like of bool of shape (n_samples,)
-        Which rows to harden, as `ProbingDetector.observe` says.
+        Rows to harden: ``alarm`` of `ProbingDetector.observe`.
 
     Returns
     -------
     hardened : ndarray of float of shape (n_samples, n_classes)
-        Another array.
+        A changed copy.
 
     Raises
     ------
     ValueError
-        If the shapes do not belong together.
+        If the shapes do not match.
 
     Examples
     --------

@@ -1,13 +1,11 @@
-"""Tell who feels his way along a model's boundary from who asks ordinary questions."""
+"""Detect decision-boundary probing: queries of one source that are nearly the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from itertools import accumulate
-from math import ceil, inf, log, sqrt
+from math import inf
+from numbers import Integral, Real
 from threading import RLock
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,51 +14,58 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._typing import Floats, Mask
-from resilient_estimator._validation import parameter_error
-from resilient_estimator.exceptions import is_count, is_number
-from resilient_estimator.monitor._nearness import (
-    SMALLEST,
-    learn_nearness,
-    nearness,
-    nearness_pvalues,
+from resilient_estimator._typing import Counts, Floats, Mask
+from resilient_estimator._validation import (
+    COUNT,
+    OPEN_PROPORTION,
+    SEED,
+    Constraints,
+    Interval,
+    check_parameters,
+    parameter_error,
+)
+from resilient_estimator.monitor._neighbour_distances import (
+    SHORTEST,
+    distance_pvalues,
+    learn_distances,
+    neighbour_distances,
 )
 from resilient_estimator.monitor._queries import (
-    NO_ANSWER,
-    NOBODY,
+    ANONYMOUS,
+    NO_PREDICTION,
     Queries,
-    fingerprints,
     first_seen,
     group_by_source,
-    read_answers,
+    hash_predictions,
+    hash_rows,
     source_key,
 )
-from resilient_estimator.tabular._assign import repeat
+from resilient_estimator.monitor._shiryaev_roberts import ShiryaevRoberts
 from resilient_estimator.tabular._embedding import Embedding
-from resilient_estimator.tabular._table import count_rows
+from resilient_estimator.tabular._rows import count_rows, take_rows
 
-LEAST = {"window": SMALLEST, "shared_window": SMALLEST, "n_neighbors": 1}
-LEAST |= {"max_sources": 1, "max_dims": 1}
 STATUS = ("in_alarm", "evidence", "n_queries", "n_repeats", "n_flips")
 MAX_ROWS = 50_000  # of the reference in which streams are drawn
-CLOSE = 0.01  # p-value of a near-duplicate whose answer is compared
+CLOSE = 0.01  # p-value of a near-duplicate whose prediction is compared
 
 
 class ProbingDetector(BaseEstimator):
-    """Raise an alarm about a source whose queries keep close to one another.
+    """Detect decision-boundary probing: a source whose queries stay near one another.
 
-    Whoever searches for the boundary of a model, or for the tweak that changes its
-    answer, asks about many rows that are nearly the same. So the queries of each source
-    are remembered, and each new one is compared with them: ``a``, the mean distance to
-    the nearest earlier ones, has the p-value ``(1 + #{r <= a}) / (1 + n)`` among the
-    same distances ``r`` in `n` random streams of training rows that are at least as
-    long. The evidence against the source grows by a bet on small p-values,
-    ``R = (1 + keep * R) * bet * p ** (bet - 1)``, and at `limit` there is an alarm.
+    An attacker who searches for the decision boundary, or for the change that flips a
+    prediction, sends many queries that are nearly the same. So the queries of each
+    source are remembered, and each new one is compared with them: ``a``, its mean
+    distance to the nearest earlier ones, has the p-value ``(1 + #{r <= a}) / (1 + n)``
+    among `n` such distances ``r`` in random streams of training rows that are at least
+    as long. The evidence against the source is updated by a bet on small p-values,
+    ``R = (1 + forgetting_factor * R) * epsilon * p ** (epsilon - 1)``. There is an
+    alarm when it reaches `threshold`.
 
-    With ``keep=1`` this is the procedure of Shiryaev and Roberts with the bets of Vovk,
-    Nouretdinov and Gammerman (2003): if p-values were independent, a false alarm would
-    come after at least `limit` queries on average. They share a memory, and some users
-    ask as often, so a little is forgotten at each query: chance no longer piles up.
+    With ``forgetting_factor=1`` this is the Shiryaev-Roberts procedure with the power
+    bets of Vovk, Nouretdinov and Gammerman (2003): if p-values were independent, a
+    false alarm would come after at least `threshold` queries on average. But they share
+    a memory, and some users send as many queries, so a little evidence is forgotten at
+    each query: chance does not accumulate.
 
     Slowly changing values, such as a meter's, look like probing: do not watch a feed of
     them. Threads may share a detector; each process has its own.
@@ -68,39 +73,39 @@ class ProbingDetector(BaseEstimator):
     Parameters
     ----------
     window : int, default=512
-        When so many queries of a source are remembered, the oldest eighth is forgotten.
+        Number of queries of a source at which the oldest eighth is forgotten.
     shared_window : int, default=4096
-        The same for queries without a source, which are all taken for one. This is
-        weak: one who probes among a crowd is rarely noticed.
+        The same for all queries without a source, which count as one. This is weak: one
+        attacker among many users is rarely detected.
     n_neighbors : int, default=3
-        Number of nearest earlier queries. One near-duplicate alone says nothing.
-    bet : float, default=0.9
-        How boldly small p-values are bet on, in (0, 1): bolder towards 0.
-    keep : float, default=0.98
-        Share of the evidence that is left at the next query, in (0, 1]. Who sends about
-        twenty ordinary queries or more for each probing one may escape.
-    limit : float, default=1e5
+        Number of nearest earlier queries. One near-duplicate alone is no evidence.
+    epsilon : float, default=0.9
+        Exponent of the bets on small p-values, in (0, 1): bolder towards 0.
+    forgetting_factor : float, default=0.98
+        Share of the evidence that is kept at the next query, in (0, 1]. A source with
+        about twenty ordinary queries or more for each probing one may escape.
+    threshold : float, default=1e5
         Evidence that raises an alarm.
     max_sources : int, default=10_000
-        Most sources that are remembered; who was silent for longest is forgotten. Each
+        Most sources that are remembered; the one silent for longest is forgotten. Each
         takes ``window * (4 * n_dims + 16)`` bytes, all of them up to 1.4 GB by default.
-    max_dims : int, default=64
-        Most dimensions of the space of distances; principal axes beyond. None: all.
+    max_dims : int or None, default=64
+        Most dimensions of the embedding; beyond, principal axes are used. None: all.
     random_state : int, default=0
-        Which streams are drawn.
+        Seed of the random streams.
 
     Attributes
     ----------
-    space_ : Embedding
+    embedding_ : Embedding
         Scales of the columns. No training rows are kept, but embedded queries are.
     axes_ : ndarray of shape (n_coordinates, n_dims) or None
-        Principal axes, where there are too many coordinates.
-    lengths_ : ndarray of int
+        Principal axes, if there are too many coordinates.
+    memory_lengths_ : ndarray of int of shape (n_lengths,)
         Lengths of memories for which distances are known; longer ones are not kept.
-    distances_ : list of ndarray of float
+    reference_distances_ : list of ndarray of float
         Increasing distances in streams of training rows, for each length.
     sources_ : dict of str to dict
-        What is known of each source, last seen last.
+        State of each source, ordered by the last query.
 
     Examples
     --------
@@ -117,15 +122,27 @@ class ProbingDetector(BaseEstimator):
     ['bob']
     """
 
+    _constraints: ClassVar[Constraints] = {
+        "window": [Interval(Integral, SHORTEST, inf)],
+        "shared_window": [Interval(Integral, SHORTEST, inf)],
+        "n_neighbors": [COUNT],
+        "epsilon": [OPEN_PROPORTION],
+        "forgetting_factor": [Interval(Real, 0, 1, closed="right")],
+        "threshold": [Interval(Real, 1, inf, closed="neither")],
+        "max_sources": [COUNT],
+        "max_dims": [COUNT, None],
+        "random_state": [SEED],
+    }
+
     def __init__(
         self,
         *,
         window: int = 512,
         shared_window: int = 4096,
         n_neighbors: int = 3,
-        bet: float = 0.9,
-        keep: float = 0.98,
-        limit: float = 1e5,
+        epsilon: float = 0.9,
+        forgetting_factor: float = 0.98,
+        threshold: float = 1e5,
         max_sources: int = 10_000,
         max_dims: int | None = 64,
         random_state: int = 0,
@@ -133,9 +150,9 @@ class ProbingDetector(BaseEstimator):
         self.window = window
         self.shared_window = shared_window
         self.n_neighbors = n_neighbors
-        self.bet = bet
-        self.keep = keep
-        self.limit = limit
+        self.epsilon = epsilon
+        self.forgetting_factor = forgetting_factor
+        self.threshold = threshold
         self.max_sources = max_sources
         self.max_dims = max_dims
         self.random_state = random_state
@@ -160,15 +177,18 @@ class ProbingDetector(BaseEstimator):
         ValueError
             If a parameter is out of its range, or `X` is not a table.
         """
-        self._check_parameters()
-        self.space_ = Embedding.learn(X, max_dims=self.max_dims)
-        # Products with the axes are rounded differently in other batches, by which a
-        # repeated row could not be told; so the space itself does not project.
-        self.axes_, self.space_.axes = self.space_.axes, None
+        check_parameters(self)
+        if self.n_neighbors >= min(self.window, self.shared_window):
+            expected = "less than 'window' and 'shared_window'"
+            raise parameter_error(self, "n_neighbors", expected, self.n_neighbors)
+        self.embedding_ = Embedding.learn(X, max_dims=self.max_dims)
+        # Products with the axes are rounded differently in other batches, so that equal
+        # rows would have other hashes: the embedding itself does not project.
+        self.axes_, self.embedding_.axes = self.embedding_.axes, None
         rng = np.random.default_rng(self.random_state)
         if count_rows(X) > MAX_ROWS:
-            X = repeat(X, rng.choice(count_rows(X), MAX_ROWS, replace=False))
-        self.lengths_, self.distances_ = learn_nearness(
+            X = take_rows(X, rng.choice(count_rows(X), MAX_ROWS, replace=False))
+        self.memory_lengths_, self.reference_distances_ = learn_distances(
             *self._embed(X),
             longest=max(self.window, self.shared_window),
             n_neighbors=self.n_neighbors,
@@ -178,10 +198,10 @@ class ProbingDetector(BaseEstimator):
         self._lock = RLock()
         return self
 
-    def observe(self, X: Any, source: Any = None, *, answers: Any = None) -> Bunch:
-        """Look at queries and remember them.
+    def observe(self, X: Any, source: Any = None, *, predictions: Any = None) -> Bunch:
+        """Score queries and remember them.
 
-        The outcome is the same whether queries come one by one or many at once, unless
+        The result is the same whether queries come one by one or in batches, unless
         more than `max_sources` sources take part.
 
         Parameters
@@ -189,37 +209,38 @@ class ProbingDetector(BaseEstimator):
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Queries, in order.
         source : str, int or array-like of shape (n_samples,), default=None
-            Who asks: a user, a key, an address, one for all queries or one each. None
-            or missing: unknown.
-        answers : array-like of shape (n_samples,), default=None
-            Labels that the model answered. With them, boundary flips are counted.
+            A user, a key or an address: one for all queries, or one for each. None or
+            missing: unknown.
+        predictions : array-like of shape (n_samples,), default=None
+            Labels that the model predicted. With them, flips are counted.
 
         Returns
         -------
-        seen : Bunch of ndarrays of shape (n_samples,)
+        outcome : Bunch of ndarrays of shape (n_samples,)
             ``alarm``, whether the source is under alarm after this query: from the time
-            its evidence has reached `limit` until it is below the root of `limit`.
-            ``evidence``, in [0, `limit`]. ``pvalue``, of the distance to the nearest
-            earlier queries. ``repeat``, whether exactly this query is remembered: no
-            evidence, since clients try again. ``flip``, whether it is a near-duplicate
-            (p-value up to .01) of one that was answered otherwise: no evidence either.
+            its evidence reaches `threshold` until it is below the root of `threshold`.
+            ``evidence``, in [0, `threshold`]. ``pvalue``, of the distance to the
+            nearest earlier queries. ``repeat``, whether exactly this query is
+            remembered: no evidence, since clients retry. ``flip``, whether it is a
+            near-duplicate (p-value up to .01) of a query with another prediction: no
+            evidence either.
 
         Raises
         ------
         ValueError
-            If `X` is not a table, or `source` or `answers` are of another length.
+            If `X` is not a table, or `source` or `predictions` has another length.
         """
         check_is_fitted(self)
         n_samples = count_rows(X)
         groups = group_by_source(source, n_samples)
-        queries = Queries(*self._embed(X), read_answers(answers, n_samples))
-        seen = _blank(n_samples)
+        queries = Queries(*self._embed(X), hash_predictions(predictions, n_samples))
+        outcome = _blank_outcome(n_samples)
         with self._lock:
             for name, places in groups:
-                part = self._follow(name, queries.take(places))
+                part = self._observe_source(name, queries.take(places))
                 for key, values in part.items():
-                    seen[key][places] = values
-        return seen
+                    outcome[key][places] = values
+        return outcome
 
     def status(self, source: Any = None) -> Bunch:
         """Return what is known of a source.
@@ -227,25 +248,25 @@ class ProbingDetector(BaseEstimator):
         Parameters
         ----------
         source : str or int, default=None
-            Who asks.
+            The source; None: all queries without one.
 
         Returns
         -------
         status : Bunch
             ``in_alarm``, ``evidence``, ``n_queries``, ``n_repeats``, ``n_flips`` and
-            ``n_remembered``; as of a newcomer if the source is not remembered.
+            ``n_remembered``; those of a new source if it is unknown.
         """
         check_is_fitted(self)
-        state = self.sources_.get(source_key(source)) or self._newcomer(source)
+        state = self.sources_.get(source_key(source)) or self._new_state(source)
         return Bunch(**{k: state[k] for k in STATUS}, n_remembered=len(state["rows"]))
 
     def forget(self, source: Any = None) -> None:
-        """Forget a source, its queries and its alarm; no matter if it is unknown.
+        """Forget a source, its queries and its alarm; unknown ones are ignored.
 
         Parameters
         ----------
         source : str or int, default=None
-            Who asks.
+            The source; None: all queries without one.
         """
         check_is_fitted(self)
         with self._lock:
@@ -253,28 +274,24 @@ class ProbingDetector(BaseEstimator):
 
     @property
     def alarms_(self) -> list[Any]:
-        """Sources under alarm, last seen last."""
+        """Sources under alarm, ordered by the last query."""
         check_is_fitted(self)
         with self._lock:
             return [s["source"] for s in self.sources_.values() if s["in_alarm"]]
 
     @property
-    def what_if_allowance(self) -> float:
-        """About how many near-duplicates in a row a source may send without alarm.
+    def detection_delay_(self) -> float:
+        """About how many near-duplicates in a row a source may send without an alarm.
 
         The least of `n + 1` p-values multiplies evidence by
-        ``e = bet * (n + 1) ** (1 - bet)``. From ``r = bet / (1 - keep * bet)``, where
-        ordinary queries leave it, it grows to `limit` in
-        ``log((limit + h) / (r + h)) / log(keep * e)`` steps with
-        ``h = e / (keep * e - 1)``. Infinite if training has too few distinct rows.
+        ``e = epsilon * (n + 1) ** (1 - epsilon)``. Ordinary queries leave it at about
+        ``r = epsilon / (1 - forgetting_factor * epsilon)``, from where it grows to
+        `threshold` in ``log((threshold + h) / (r + h)) / log(forgetting_factor * e)``
+        steps with ``h = e / (forgetting_factor * e - 1)``. Infinite if training has too
+        few distinct rows.
         """
         check_is_fitted(self)
-        most = self.bet * (len(self.distances_[0]) + 1) ** (1 - self.bet)
-        growth = self.keep * most
-        if growth <= 1:
-            return inf
-        h, rest = most / (growth - 1), self.bet / (1 - self.keep * self.bet)
-        return ceil(log((self.limit + h) / (rest + h)) / log(growth)) - 1.0
+        return self._evidence().delay(len(self.reference_distances_[0]))
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -284,32 +301,19 @@ class ProbingDetector(BaseEstimator):
         super().__setstate__(state)
         self._lock = RLock()
 
-    def _check_parameters(self) -> None:
-        for name, least in LEAST.items():
-            if name != "max_dims" or self.max_dims is not None:
-                expected = f"an int of at least {least}"
-                self._check(name, expected, partial(is_count, least=least))
-        self._check("bet", "a float in the range (0, 1)", lambda x: 0 < x < 1)
-        self._check("keep", "a float in the range (0, 1]", lambda x: 0 < x <= 1)
-        self._check("limit", "a finite float above 1", lambda x: 1 < x < inf)
-        shortest = min(self.window, self.shared_window)
-        self._check("n_neighbors", "less than the windows", lambda x: x < shortest)
-
-    def _check(self, name: str, expected: str, fits: Callable[[float], bool]) -> None:
-        value = getattr(self, name)
-        if not is_number(value) or not fits(value):
-            raise parameter_error(self, name, expected, value)
+    def _evidence(self) -> ShiryaevRoberts:
+        return ShiryaevRoberts(self.epsilon, self.forgetting_factor, self.threshold)
 
     def _embed(self, X: Any) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
-        """Return coordinates, and fingerprints by which an equal row is told."""
-        coordinates = self.space_.embed(X)
-        prints = fingerprints(coordinates)
+        """Return coordinates, and hashes by which equal rows are recognised."""
+        coordinates = self.embedding_.embed(X)
+        hashes = hash_rows(coordinates)
         if self.axes_ is not None:
             coordinates = coordinates @ self.axes_
-        return coordinates.astype(np.float32), prints
+        return coordinates.astype(np.float32), hashes
 
-    def _newcomer(self, source: Any) -> dict[str, Any]:
-        n_dims = self.space_.n_dims if self.axes_ is None else self.axes_.shape[1]
+    def _new_state(self, source: Any) -> dict[str, Any]:
+        n_dims = self.embedding_.n_dims if self.axes_ is None else self.axes_.shape[1]
         return Queries.none(n_dims)._asdict() | {
             "source": source.item() if isinstance(source, np.generic) else source,
             "evidence": 0.0,
@@ -319,67 +323,68 @@ class ProbingDetector(BaseEstimator):
             "n_flips": 0,
         }
 
-    def _follow(self, source: Any, queries: Queries) -> Bunch:
-        """Take the queries of one source in lots before which memory is not full."""
+    def _observe_source(self, source: Any, queries: Queries) -> Bunch:
+        """Observe the queries of one source, in batches that fit into its memory."""
         key = source_key(source)
-        state = self.sources_.pop(key, None) or self._newcomer(source)
+        state = self.sources_.pop(key, None) or self._new_state(source)
         self.sources_[key] = state
-        longest = self.shared_window if key == NOBODY else self.window
-        window = min(longest, int(self.lengths_[-1]))
-        lot = -(-window // 8)
+        longest = self.shared_window if key == ANONYMOUS else self.window
+        window = min(longest, int(self.memory_lengths_[-1]))
+        eighth = -(-window // 8)
         parts: list[Bunch] = []
         while len(queries.rows):
-            fresh = first_seen(queries.prints[:lot], state["prints"])
-            room = window - len(state["prints"])
+            fresh = first_seen(queries.hashes[:eighth], state["hashes"])
+            room = window - len(state["hashes"])
             fresh = fresh[: np.searchsorted(np.cumsum(fresh), room) + 1]
             n = len(fresh)  # up to the last that fits
-            parts.append(self._judge(state, queries.take(slice(n)), fresh))
-            if len(state["prints"]) == window:
-                state |= Queries.remembered(state).take(slice(lot, None))._asdict()
+            parts.append(self._observe_batch(state, queries.take(slice(n)), fresh))
+            if len(state["hashes"]) == window:
+                state |= Queries.remembered(state).take(slice(eighth, None))._asdict()
             queries = queries.take(slice(n, None))
         while len(self.sources_) > self.max_sources:
             del self.sources_[next(iter(self.sources_))]
         return Bunch(**{k: np.concatenate([p[k] for p in parts]) for k in parts[0]})
 
-    def _judge(self, state: dict[str, Any], queries: Queries, fresh: Mask) -> Bunch:
-        """Compare a lot of queries with earlier ones, and add it to what is known."""
+    def _observe_batch(
+        self, state: dict[str, Any], queries: Queries, fresh: Mask
+    ) -> Bunch:
+        """Compare queries with earlier ones, and add them to the state."""
+        outcome = _blank_outcome(len(fresh))
         new = queries.take(np.flatnonzero(fresh))
+        pvalues, nearest = self._compare(state, new)
+        outcome.repeat[:] = ~fresh
+        outcome.pvalue[fresh] = pvalues
+        known = (new.predictions != NO_PREDICTION) & (nearest != NO_PREDICTION)
+        differs = known & (new.predictions != nearest)
+        outcome.flip[fresh] = differs & (pvalues <= CLOSE)
+        evidence, alarm = self._evidence().accumulate(
+            pvalues, fresh, state["evidence"], in_alarm=state["in_alarm"]
+        )
+        outcome.evidence[:], outcome.alarm[:] = evidence, alarm
+        state["n_queries"] += len(fresh)
+        state["n_repeats"] += int(outcome.repeat.sum())
+        state["n_flips"] += int(outcome.flip.sum())
+        state["evidence"] = float(evidence[-1])
+        state["in_alarm"] = bool(alarm[-1])
+        return outcome
+
+    def _compare(self, state: dict[str, Any], new: Queries) -> tuple[Floats, Counts]:
+        """Remember new queries; return their p-values and the nearest's predictions."""
         n_earlier = len(state["rows"]) + np.arange(len(new.rows))
         state |= Queries.remembered(state).followed_by(new)._asdict()
         distances = cdist(new.rows, state["rows"])
         distances[np.arange(len(state["rows"])) >= n_earlier[:, np.newaxis]] = inf
-        near = nearness(distances, self.n_neighbors)
-        pvalues = nearness_pvalues(near, n_earlier, self.lengths_, self.distances_)
-        seen = _blank(len(fresh))
-        seen.repeat[:] = ~fresh
-        seen.pvalue[fresh] = pvalues
-        if len(pvalues):
-            other = state["answers"][distances.argmin(axis=1)]
-            known = (new.answers != NO_ANSWER) & (other != NO_ANSWER)
-            seen.flip[fresh] = known & (new.answers != other) & (pvalues <= CLOSE)
-        seen.evidence[:], seen.alarm[:] = self._weigh(state, pvalues, fresh)
-        state["n_queries"] += len(fresh)
-        state["n_repeats"] += int(seen.repeat.sum())
-        state["n_flips"] += int(seen.flip.sum())
-        state["evidence"] = float(seen.evidence[-1])
-        state["in_alarm"] = bool(seen.alarm[-1])
-        return seen
-
-    def _weigh(
-        self, state: dict[str, Any], pvalues: Floats, fresh: Mask
-    ) -> tuple[Floats, Mask]:
-        """Return the evidence after each query, and whether there is an alarm."""
-        bets = self.bet * pvalues ** (self.bet - 1)
-        bet_on = lambda evidence, e: min((1 + self.keep * evidence) * e, self.limit)
-        path = accumulate(bets.tolist(), bet_on, initial=state["evidence"])
-        evidence = np.array(list(path))[np.append(0, np.cumsum(fresh))]
-        starts = evidence >= self.limit
-        ends = evidence < sqrt(self.limit)
-        starts[0], ends[0] = state["in_alarm"], not state["in_alarm"]
-        return evidence[1:], (_last(starts) > _last(ends))[1:]
+        pvalues = distance_pvalues(
+            neighbour_distances(distances, self.n_neighbors),
+            n_earlier,
+            self.memory_lengths_,
+            self.reference_distances_,
+        )
+        return pvalues, state["predictions"][distances.argmin(axis=1)]
 
 
-def _blank(n_samples: int) -> Bunch:
+def _blank_outcome(n_samples: int) -> Bunch:
+    """Return the outcome of repeated queries without any evidence."""
     return Bunch(
         alarm=np.zeros(n_samples, dtype=bool),
         evidence=np.zeros(n_samples),
@@ -387,8 +392,3 @@ def _blank(n_samples: int) -> Bunch:
         repeat=np.zeros(n_samples, dtype=bool),
         flip=np.zeros(n_samples, dtype=bool),
     )
-
-
-def _last(events: Mask) -> NDArray[np.intp]:
-    """Return where the last event up to each place was, -1 before the first."""
-    return np.maximum.accumulate(np.where(events, np.arange(len(events)), -1))

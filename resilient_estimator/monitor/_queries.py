@@ -1,4 +1,4 @@
-"""Read queries: where they lie, who sent them, what was answered."""
+"""Read queries: their coordinates, sources and predictions."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator.tabular._row_hash import mix
+from resilient_estimator._typing import Counts, Floats, Mask, Positions
+from resilient_estimator.tabular._row_hash import digest, mix
 from resilient_estimator.tabular._table import (
-    digest,
+    Labels,
     is_missing,
     label_text,
     read_table,
 )
 
-NO_ANSWER = -1
-NOBODY = "<None>"
+NO_PREDICTION = -1
+ANONYMOUS = "<None>"
 
 
 class Queries(NamedTuple):
@@ -27,15 +28,15 @@ class Queries(NamedTuple):
     ----------
     rows : ndarray of float32 of shape (n_samples, n_dims)
         Coordinates.
-    prints : ndarray of uint64 of shape (n_samples,)
-        Fingerprints.
-    answers : ndarray of int64 of shape (n_samples,)
-        Fingerprints of the answers, NO_ANSWER where there is none.
+    hashes : ndarray of uint64 of shape (n_samples,)
+        Hashes of the rows; equal rows have the same.
+    predictions : ndarray of int64 of shape (n_samples,)
+        Hashes of the predicted labels, NO_PREDICTION where there is none.
     """
 
     rows: NDArray[np.float32]
-    prints: NDArray[np.uint64]
-    answers: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+    predictions: Counts
 
     @classmethod
     def none(cls, n_dims: int) -> Self:
@@ -45,24 +46,24 @@ class Queries(NamedTuple):
 
     @classmethod
     def remembered(cls, state: Mapping[str, Any]) -> Self:
-        """Return those that are kept under the names of the attributes."""
-        return cls(state["rows"], state["prints"], state["answers"])
+        """Return the queries that the state of a source holds."""
+        return cls(state["rows"], state["hashes"], state["predictions"])
 
     def take(self, places: Any) -> Queries:
         """Return some of the queries."""
-        return Queries(self.rows[places], self.prints[places], self.answers[places])
+        return Queries(self.rows[places], self.hashes[places], self.predictions[places])
 
     def followed_by(self, others: Queries) -> Queries:
         """Return these queries and others after them."""
         return Queries(
             np.concatenate([self.rows, others.rows]),
-            np.concatenate([self.prints, others.prints]),
-            np.concatenate([self.answers, others.answers]),
+            np.concatenate([self.hashes, others.hashes]),
+            np.concatenate([self.predictions, others.predictions]),
         )
 
 
-def fingerprints(coordinates: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Return a word per row by which an equal row is told.
+def hash_rows(coordinates: Floats) -> NDArray[np.uint64]:
+    """Return a hash of each row.
 
     Parameters
     ----------
@@ -74,30 +75,28 @@ def fingerprints(coordinates: NDArray[np.float64]) -> NDArray[np.uint64]:
     return np.asarray(mix(words ^ columns).sum(axis=1, dtype=np.uint64))
 
 
-def first_seen(
-    prints: NDArray[np.uint64], known: NDArray[np.uint64]
-) -> NDArray[np.bool_]:
+def first_seen(hashes: NDArray[np.uint64], known: NDArray[np.uint64]) -> Mask:
     """Return which rows are neither known nor repeat an earlier one."""
-    first = np.zeros(len(prints), dtype=bool)
-    first[np.unique(prints, return_index=True)[1]] = True
-    first[(prints[:, np.newaxis] == known).any(axis=1)] = False
+    first = np.zeros(len(hashes), dtype=bool)
+    first[np.unique(hashes, return_index=True)[1]] = True
+    first[(hashes[:, np.newaxis] == known).any(axis=1)] = False
     return first
 
 
 def source_key(source: Any) -> str:
     """Return the text under which a source is remembered."""
     if isinstance(source, str) and source.startswith("<"):
-        return f"<{str(source)!r}>"  # nobody can call himself NOBODY
-    return NOBODY if is_missing(source) else label_text(source)
+        return f"<{str(source)!r}>"  # no source can take the key ANONYMOUS
+    return ANONYMOUS if is_missing(source) else label_text(source)
 
 
-def group_by_source(source: Any, n_samples: int) -> list[tuple[Any, NDArray[np.intp]]]:
-    """Return each source and where its queries are; who asked last comes last.
+def group_by_source(source: Any, n_samples: int) -> list[tuple[Any, Positions]]:
+    """Return each source and the positions of its queries, in order of the last query.
 
     Parameters
     ----------
     source : str, int, None or array-like of shape (n_samples,)
-        Who asks, one for all queries or one each.
+        One source for all queries, or one for each.
     n_samples : int
         Number of queries.
 
@@ -119,12 +118,12 @@ def group_by_source(source: Any, n_samples: int) -> list[tuple[Any, NDArray[np.i
     return [(column[places[0]], places) for places in groups]
 
 
-def read_answers(answers: Any, n_samples: int) -> NDArray[np.int64]:
-    """Return fingerprints of labels, NO_ANSWER where there is none.
+def hash_predictions(predictions: Any, n_samples: int) -> Counts:
+    """Return hashes of predicted labels, NO_PREDICTION where there is none.
 
     Parameters
     ----------
-    answers : array-like of shape (n_samples,) or None
+    predictions : array-like of shape (n_samples,) or None
         Labels.
     n_samples : int
         Number of queries.
@@ -132,13 +131,13 @@ def read_answers(answers: Any, n_samples: int) -> NDArray[np.int64]:
     Raises
     ------
     ValueError
-        If there is not one answer per query.
+        If there is not one prediction per query.
     """
-    if answers is None:
-        return np.full(n_samples, NO_ANSWER)
-    codes, texts = _labels(_column("answers", answers, n_samples))
-    words = np.array([*map(digest, texts), NO_ANSWER], dtype=np.int64)
-    return np.asarray(words[codes])
+    if predictions is None:
+        return np.full(n_samples, NO_PREDICTION)
+    codes, texts = _labels(_column("predictions", predictions, n_samples))
+    hashes = np.array([*map(digest, texts), NO_PREDICTION], dtype=np.int64)
+    return np.asarray(hashes[codes])
 
 
 def _column(name: str, values: Any, n_samples: int) -> NDArray[Any]:
@@ -151,7 +150,7 @@ def _column(name: str, values: Any, n_samples: int) -> NDArray[Any]:
     return column
 
 
-def _labels(column: NDArray[Any]) -> tuple[NDArray[np.intp], list[str]]:
+def _labels(column: NDArray[Any]) -> Labels:
     table = read_table(column[:, np.newaxis])
     assert table is not None  # noqa: S101  a column of objects always is one
     return table.labels(0)

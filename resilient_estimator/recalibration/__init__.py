@@ -1,3 +1,3 @@
-"""What can be put right without retraining."""
+"""Corrections that do not need retraining."""
 
 __all__: list[str] = []

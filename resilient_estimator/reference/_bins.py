@@ -1,7 +1,7 @@
 """The cells of one column: bins of numbers, labels of categories.
 
-No row, no minimum and no maximum is kept: edges are rounded to a fraction of their
-bin, and the text of a category is kept only if enough rows have it.
+No row, no minimum and no maximum is stored: edges are rounded to a fraction of their
+bin, and the text of a label is stored only if enough rows have it.
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from resilient_estimator._typing import Counts, Floats
-from resilient_estimator.tabular._table import MISSING, Table, digest
+from resilient_estimator._typing import Counts, Floats, Mask, Positions
+from resilient_estimator.tabular._row_hash import digest
+from resilient_estimator.tabular._table import MISSING, Table
 
 MAX_CELLS = 1024
 ROWS_PER_BIN = 5
 MIN_BINS = 10
 ENOUGH_BINS = 300
-BINS_PER_ROOT = 1.6  # of the rows: finer bins cost time and show nothing more
+BINS_PER_ROOT = 1.6  # of the rows: finer bins cost time and reveal nothing more
 TAIL_STEPS = np.array([0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 4.0])
+N_ABSENT = 2  # cells of missing and of unreadable numbers
+FIRST_BIN = 3  # after the cells of missing, unreadable and -inf
+NORMAL_MAD = 1.4826  # standard deviation over median absolute deviation, if normal
 
 
 class _SortedColumn(NamedTuple):
@@ -43,8 +46,8 @@ class NumericBins:
     edges : ndarray of float of shape (n_bins - 1,)
         Increasing finite edges of the bins.
     scale : float
-        Standard deviation of the reference (ddof 0), rounded to three digits; 0 where
-        it cannot be computed.
+        Standard deviation of the reference (ddof 0), rounded to four digits; 0 if it
+        cannot be computed.
     """
 
     kind = "numeric"
@@ -58,13 +61,13 @@ class NumericBins:
     def learn(
         cls, name: str, table: Table, index: int, max_cells: int
     ) -> tuple[Self, Counts]:
-        """Choose the bins from the reference column, and count its rows."""
+        """Choose the bins from a reference column, and count its rows."""
         column = _sorted_column(table, index)
         finite = column.values[np.isfinite(column.values)]
         distinct, counts = _distinct(finite, column.n_zeros)
         edges = _edges_between(distinct, counts, max_cells)
-        cells = cls(name, edges, _rounded_scale(distinct, counts))
-        return cells, cells._count_sorted(column)
+        bins = cls(name, edges, _rounded_scale(distinct, counts))
+        return bins, bins._count_sorted(column)
 
     @property
     def n_cells(self) -> int:
@@ -75,12 +78,12 @@ class NumericBins:
         """Count the rows of a column in each cell."""
         return self._count_sorted(_sorted_column(table, index))
 
-    def locate(self, table: Table, index: int) -> NDArray[np.intp]:
+    def locate(self, table: Table, index: int) -> Positions:
         """Return the cell of each row of a column."""
         column = table.numbers(index)
         if table.is_sparse:
             column = column._replace(values=table.dense(index))
-        cell = 3 + np.searchsorted(self.edges, column.values, side="left")
+        cell = FIRST_BIN + np.searchsorted(self.edges, column.values, side="left")
         cell += column.values == np.inf
         cell -= column.values == -np.inf
         cell[np.isnan(column.values)] = 0
@@ -88,16 +91,34 @@ class NumericBins:
             cell[column.unreadable] = 1
         return np.asarray(cell, dtype=np.intp)
 
+    def robust_scale(self, counts: Counts) -> float:
+        """Return a robust standard deviation of a column from its counts.
+
+        1.4826 times the median absolute deviation from the median, with values in the
+        middle of their bins; for normal values this is their standard deviation.
+
+        Parameters
+        ----------
+        counts : ndarray of int of shape (n_cells,)
+            Rows in each cell.
+        """
+        if len(self.edges) < 2:
+            return 0.0
+        middles = (self.edges[:-1] + self.edges[1:]) / 2
+        weights = counts[FIRST_BIN + 1 : -2]  # of the bins that have two edges
+        centre = _weighted_median(middles, weights)
+        return NORMAL_MAD * _weighted_median(np.abs(middles - centre), weights)
+
     def _count_sorted(self, column: _SortedColumn) -> Counts:
-        bounds = np.concatenate([[-np.inf], self.edges, [np.finfo(np.float64).max]])
-        upto = np.searchsorted(column.values, bounds, side="right")
+        ends = np.concatenate([[-np.inf], self.edges, [np.finfo(np.float64).max]])
+        upto = np.searchsorted(column.values, ends, side="right")
         counts = np.diff(np.concatenate([[0], upto, [len(column.values)]]))
         counts[1 + np.searchsorted(self.edges, 0.0, side="left")] += column.n_zeros
-        others = [column.n_missing, column.n_unreadable]
-        return np.concatenate([others, counts]).astype(np.int64)
+        absent = [column.n_missing, column.n_unreadable]
+        return np.concatenate([absent, counts]).astype(np.int64)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the cells as plain objects."""
+        """Return the bins as plain objects."""
         edges = self.edges.tolist()
         return {
             "kind": self.kind,
@@ -108,21 +129,21 @@ class NumericBins:
 
 
 class CategoryBins:
-    """Bins of a column of labels.
+    """Cells of a column of labels.
 
     In this order: missing, unseen, one per stored text, one per fingerprint. Labels
     with fewer than `min_count` reference rows are stored as fingerprints only. They
-    keep cells of their own: pooling them because they came out rare in *this* reference
-    would make every later batch look unlike it (regression to the mean).
+    keep cells of their own: pooling them because they happen to be rare in *this*
+    reference would make every later batch look different (regression to the mean).
 
     Parameters
     ----------
     name : str
         Name of the column.
     texts : list of str
-        Labels kept as text, most frequent first.
-    digests : ndarray of int64
-        Increasing fingerprints of the other labels.
+        Labels stored as text, most frequent first.
+    digests : ndarray of int64 of shape (n_rare_labels,)
+        Fingerprints of the other labels, in increasing order.
     """
 
     kind = "category"
@@ -136,33 +157,33 @@ class CategoryBins:
     def learn(
         cls, name: str, table: Table, index: int, max_cells: int, min_count: int
     ) -> tuple[Self, Counts]:
-        """Choose the labels from the reference column, and count its rows."""
+        """Choose the labels from a reference column, and count its rows."""
         codes, texts = table.labels(index)
         counts = np.bincount(codes[codes != MISSING], minlength=len(texts))
         order = np.argsort(-counts, kind="stable")[:max_cells]
         order = order[counts[order] > 0]
         kept = [texts[i] for i in order if counts[i] >= min_count]
         rare = sorted(digest(texts[i]) for i in order if counts[i] < min_count)
-        cells = cls(name, kept, np.array(rare, dtype=np.int64))
-        return cells, cells.count(table, index)
+        bins = cls(name, kept, np.array(rare, dtype=np.int64))
+        return bins, bins.count(table, index)
 
     @property
     def n_cells(self) -> int:
         """Number of cells."""
         return len(self.texts) + len(self.digests) + 2
 
-    def cell_of(self, texts: Sequence[str]) -> NDArray[np.intp]:
-        """Return the cell of each text; 1 for a label that the reference lacks."""
+    def cell_of(self, texts: Sequence[str]) -> Positions:
+        """Return the cell of each text; 1 for labels that the reference lacks."""
         known = {text: cell for cell, text in enumerate(self.texts, start=2)}
         first = 2 + len(self.texts)
         rare = {int(key): cell for cell, key in enumerate(self.digests, start=first)}
         cells = [known[t] if t in known else rare.get(digest(t), 1) for t in texts]
         return np.array(cells, dtype=np.intp)
 
-    def locate(self, table: Table, index: int) -> NDArray[np.intp]:
+    def locate(self, table: Table, index: int) -> Positions:
         """Return the cell of each row of a column."""
         codes, texts = table.labels(index)
-        cells = np.append(self.cell_of(texts), 0)  # the last one is code MISSING
+        cells = np.append(self.cell_of(texts), 0)  # the code MISSING is -1, the last
         return np.asarray(cells[codes])
 
     def count(self, table: Table, index: int) -> Counts:
@@ -171,7 +192,7 @@ class CategoryBins:
         return np.bincount(cells, minlength=self.n_cells).astype(np.int64)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the cells as plain objects."""
+        """Return the bins as plain objects."""
         digests = self.digests.tolist()
         return {
             "kind": self.kind,
@@ -182,7 +203,7 @@ class CategoryBins:
 
 
 class OpaqueBins:
-    """Bins of a column of dates, lists or nothing at all: missing, present."""
+    """Cells of a column of dates, lists or nothing at all: missing, present."""
 
     kind = "opaque"
     n_cells = 2
@@ -196,7 +217,7 @@ class OpaqueBins:
         return np.array([n_missing, table.shape[0] - n_missing], dtype=np.int64)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the cells as plain objects."""
+        """Return the bins as plain objects."""
         return {"kind": self.kind, "name": self.name}
 
 
@@ -206,18 +227,18 @@ Bins = NumericBins | CategoryBins | OpaqueBins
 def learn_bins(
     name: str, table: Table, index: int, max_cells: int, min_count: int
 ) -> tuple[Bins, Counts]:
-    """Choose the cells of a reference column by its kind, and count its rows."""
+    """Choose the cells of a reference column according to its kind; count its rows."""
     kind = table.kind(index)
     if kind == "numeric":
         return NumericBins.learn(name, table, index, max_cells)
     if kind == "category":
         return CategoryBins.learn(name, table, index, max_cells, min_count)
-    cells = OpaqueBins(name)
-    return cells, cells.count(table, index)
+    bins = OpaqueBins(name)
+    return bins, bins.count(table, index)
 
 
 def bins_from_dict(state: dict[str, Any]) -> Bins:
-    """Return the cells that `to_dict` described."""
+    """Return the bins that `to_dict` described."""
     if state["kind"] == "numeric":
         edges = np.array(state["edges"], dtype=np.float64)
         return NumericBins(state["name"], edges, state["scale"])
@@ -238,29 +259,30 @@ def _sorted_column(table: Table, index: int) -> _SortedColumn:
 
 
 def bin_edges(values: Floats, max_bins: int = MAX_CELLS) -> Floats:
-    """Return edges between quantiles of finite values, none of which is a value.
+    """Return edges near the quantiles of finite values; none of them is a value.
 
-    A value that fills a whole bin gets one of its own. Edges are rounded to a fraction
-    of their bin; beyond the outer ones there are empty bins of growing width, so that
-    a batch which leaves the range of the reference is still measured.
+    A value that is frequent enough to fill a bin gets one of its own. Edges are rounded
+    to a fraction of their bin; beyond the outer ones there are empty bins of growing
+    width, so that distances of a batch outside the reference's range are still
+    measured.
 
     Parameters
     ----------
     values : ndarray of float of shape (n_samples,)
         Finite numbers in increasing order.
     max_bins : int, default=1024
-        Most bins between the outer quantiles.
+        Largest number of bins within the range of the values.
 
     Returns
     -------
-    ndarray of float of shape (n_edges,)
+    edges : ndarray of float of shape (n_edges,)
         Increasing edges; empty if there are no values.
     """
     return _edges_between(*_distinct(values), max_bins)
 
 
-def _distinct(values: Floats, n_zeros: int = 0) -> tuple[Floats, NDArray[np.intp]]:
-    """Return the distinct numbers among sorted ones and `n_zeros` zeros; how often."""
+def _distinct(values: Floats, n_zeros: int = 0) -> tuple[Floats, Positions]:
+    """Return the distinct values among sorted ones and zeros, and their counts."""
     starts = np.flatnonzero(values[1:] > values[:-1]) + 1
     starts = np.append(np.zeros(min(len(values), 1), dtype=np.intp), starts)
     distinct, counts = values[starts], np.diff(np.append(starts, len(values)))
@@ -273,7 +295,7 @@ def _distinct(values: Floats, n_zeros: int = 0) -> tuple[Floats, NDArray[np.intp
     return distinct, counts
 
 
-def _edges_between(distinct: Floats, counts: NDArray[np.intp], max_bins: int) -> Floats:
+def _edges_between(distinct: Floats, counts: Positions, max_bins: int) -> Floats:
     if len(distinct) == 0:
         return np.empty(0)
     with np.errstate(over="ignore", invalid="ignore"):  # values near 1e308
@@ -289,19 +311,17 @@ def _edges_between(distinct: Floats, counts: NDArray[np.intp], max_bins: int) ->
 
 
 def _cut_points(
-    distinct: Floats, counts: NDArray[np.intp], max_bins: int
+    distinct: Floats, counts: Positions, max_bins: int
 ) -> tuple[Floats, Floats]:
-    """Return where to cut, and how far each cut may be moved."""
+    """Return the cut points, and how far each may be moved by rounding."""
     largest = np.abs(distinct).max()
     if distinct[-1] - distinct[0] <= 8 * np.spacing(largest / 2):
-        # One value, or neighbours with no room for an edge between them.
+        # A single value, or adjacent floats with no room for an edge between them.
         width = max(0.001 * (largest or 1.0), float(np.finfo(np.float64).tiny))
         points = np.array([distinct[0] - width, distinct[-1] + width])
         return points, np.full(2, width)
     n_samples = int(counts.sum())
-    fine = min(n_samples / ROWS_PER_BIN, ENOUGH_BINS)
-    enough = max(fine, BINS_PER_ROOT * np.sqrt(n_samples))
-    n_bins = int(np.clip(min(enough, n_samples / ROWS_PER_BIN), MIN_BINS, max_bins))
+    n_bins = _choose_n_bins(n_samples, max_bins)
     half_gap = np.diff(distinct / 2)  # halves: the difference itself may overflow
     atom = counts * n_bins >= n_samples
     beside_atom = atom[:-1] | atom[1:]
@@ -318,13 +338,25 @@ def _cut_points(
     if atom[-1]:
         points = np.append(points, distinct[-1] + half_gap[-1])
         room = np.append(room, half_gap[-1])
+    return points, _room_between(points, room, half_gap[gaps[0]])
+
+
+def _choose_n_bins(n_samples: int, max_bins: int) -> int:
+    """Return the number of bins for a column with this many finite values."""
+    fine = min(n_samples / ROWS_PER_BIN, ENOUGH_BINS)
+    enough = max(fine, BINS_PER_ROOT * np.sqrt(n_samples))
+    return int(np.clip(min(enough, n_samples / ROWS_PER_BIN), MIN_BINS, max_bins))
+
+
+def _room_between(points: Floats, room: Floats, default: float) -> Floats:
+    """Limit the room of each point to half the distance to its neighbours."""
     spacing = np.diff(points, prepend=-np.inf, append=np.inf)
     room = np.minimum(room, np.minimum(spacing[:-1], spacing[1:]) / 2)
-    return points, np.where(np.isfinite(room), room, half_gap[gaps[0]])
+    return np.where(np.isfinite(room), room, default)
 
 
 def _rounded(points: Floats, room: Floats, values: Floats) -> Floats:
-    """Round each point by less than half its room, and never onto a value."""
+    """Round each point by less than half its room, but never onto a value."""
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         step = 10.0 ** np.floor(np.log10(room / 2))
         rounded = np.rint(points / step) * step
@@ -332,15 +364,21 @@ def _rounded(points: Floats, room: Floats, values: Floats) -> Floats:
     return np.where(_are_among(rounded, values), rounded + step / 3, rounded)
 
 
-def _are_among(points: Floats, values: Floats) -> NDArray[np.bool_]:
-    """Return which points are among sorted values, without sorting them again."""
+def _are_among(points: Floats, values: Floats) -> Mask:
+    """Return which points are among the sorted values."""
     nearest = np.minimum(np.searchsorted(values, points), len(values) - 1)
     return np.asarray(values[nearest] == points)
 
 
-def _rounded_scale(distinct: Floats, counts: NDArray[np.intp]) -> float:
+def _rounded_scale(distinct: Floats, counts: Positions) -> float:
     n_samples = max(int(counts.sum()), 1)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = (distinct @ counts) / n_samples
         scale = float(np.sqrt(((distinct - mean) ** 2 @ counts) / n_samples))
     return float(f"{scale:.4g}") if np.isfinite(scale) else 0.0
+
+
+def _weighted_median(values: Floats, weights: Counts) -> float:
+    order = np.argsort(values)
+    upto = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(upto, upto[-1] / 2)])

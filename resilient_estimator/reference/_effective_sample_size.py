@@ -1,31 +1,30 @@
-"""How much more a column varies than independent rows of one source would."""
+"""How many independent rows dependent ones are worth, and how much models differ."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft, special
 
-from resilient_estimator._typing import Floats
+from resilient_estimator._typing import Floats, Positions
 
 MAX_LABELS = 16
-LEVEL = 0.01  # of all outputs together, at which few models are made up for
+LEVEL = 0.01  # of all outputs together, for the uncertainty of a variance of few models
 
 
-def correlation_time(codes: NDArray[np.intp], *, ordered: bool) -> float:
-    """Return by what dependence between successive rows multiplies a variance.
+def autocorrelation_time(codes: Positions, *, ordered: bool) -> float:
+    """Return the factor by which dependence between rows inflates a variance.
 
-    ``n`` such rows say as much about a mean as ``n / time`` independent ones:
+    `n` such rows determine a mean as precisely as ``n / time`` independent rows. It is
     ``time = 1 + 2 sum_k rho_k`` with the autocorrelations of the ranks, or of the
-    indicators of the labels together, summed as long as the sums of neighbouring pairs
-    are positive (Geyer's initial positive sequence, 1992).
+    indicators of the labels together, summed as long as the sums of adjacent pairs are
+    positive (Geyer's initial positive sequence, 1992).
 
     Parameters
     ----------
     codes : ndarray of int of shape (n_samples,)
-        Cell of each row, in the order of time.
+        Cell of each row, with the rows in the order of time.
     ordered : bool
-        Whether the order of the cells means something.
+        Whether the cells are ordered, as bins of numbers are.
 
     Returns
     -------
@@ -35,11 +34,14 @@ def correlation_time(codes: NDArray[np.intp], *, ordered: bool) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> from resilient_estimator.reference import _effective_sample_size as ess
+    >>> from resilient_estimator.reference._effective_sample_size import (
+    ...     autocorrelation_time,
+    ... )
     >>> rng = np.random.default_rng(0)
-    >>> ess.correlation_time(rng.integers(0, 9, 5000), ordered=True) < 1.3
+    >>> codes = rng.integers(0, 9, 500)
+    >>> autocorrelation_time(codes, ordered=True) < 1.3
     True
-    >>> ess.correlation_time(np.repeat(rng.integers(0, 9, 500), 10), ordered=True) > 8
+    >>> autocorrelation_time(np.repeat(codes, 10), ordered=True) > 8
     True
     """
     n_samples = len(codes)
@@ -56,12 +58,12 @@ def correlation_time(codes: NDArray[np.intp], *, ordered: bool) -> float:
     return float(max(2 * pairs[:last].sum() - 1, 1.0))
 
 
-def _ranks(codes: NDArray[np.intp]) -> Floats:
+def _ranks(codes: Positions) -> Floats:
     counts = np.bincount(codes)
     return (np.cumsum(counts) - counts / 2)[codes] / len(codes)
 
 
-def _indicators(codes: NDArray[np.intp]) -> Floats:
+def _indicators(codes: Positions) -> Floats:
     frequent = np.argsort(-np.bincount(codes), kind="stable")[:MAX_LABELS]
     return np.asarray((codes == frequent[:, np.newaxis]).astype(float))
 
@@ -73,59 +75,58 @@ def _autocovariance(x: Floats) -> Floats:
     return np.asarray(fft.irfft(power, padded)[: n_samples // 2] / n_samples)
 
 
-def model_noise(
-    codes: NDArray[np.intp],
-    folds: NDArray[np.intp],
-    *,
-    ordered: bool,
-    n_outputs: int = 1,
+def between_model_variance(
+    codes: Positions, folds: Positions, *, ordered: bool, n_outputs: int = 1
 ) -> float:
-    """Return the variance between models, in units of the variance between rows.
+    """Return the variance of mean predictions between models, relative to that of rows.
 
-    All models are asked about the same rows. A model's mean answer to the rows that it
-    did not learn from, less that of the other models to the same rows, would be the
-    same for all models if nothing but the rows differed: how it varies is the noise of
-    the models, which does not vanish with many rows. Few models tell little about it,
-    so it is multiplied by what Student's t makes up for at level .01 divided by the
-    number of outputs, and by ``1 + 1 / n_models``, as for one more model beside them.
+    All models of a cross-validation predict the same rows. For each model, the mean
+    prediction for the rows that it was not trained on is compared with the other
+    models' mean prediction for these rows: the difference would be the same for all
+    models if they differed by the sampling of rows only. Its variance does not vanish
+    with more rows. Few models give an uncertain estimate, so it is multiplied by the
+    squared ratio of the quantiles of Student's t and the normal distribution, at level
+    .01 divided by the number of outputs, and by ``1 + 1 / n_models`` for one more
+    model.
 
     Parameters
     ----------
     codes : ndarray of int of shape (n_models, n_samples)
-        Cell of the answer of each model to each row.
+        Cell of each model's prediction for each row.
     folds : ndarray of int of shape (n_samples,)
-        Which model did not learn from the row.
+        Which model was not trained on the row.
     ordered : bool
-        Whether the order of the cells means something.
+        Whether the cells are ordered, as bins of numbers are.
     n_outputs : int, default=1
-        Number of outputs that are judged together.
+        Number of outputs that are tested together.
 
     Returns
     -------
-    noise : float
-        Zero where there is one model only.
+    variance : float
+        In units of the variance between rows; zero if there is only one model.
     """
     n_models = len(codes)
     if n_models < 2 or not codes.size:
         return 0.0
-    flat = codes.ravel()
-    if ordered:
-        rank = _ranks(flat) - 0.5
-        series = np.stack([rank, rank**2])
-    else:
-        series = _indicators(flat)
+    series = _moments(codes.ravel()) if ordered else _indicators(codes.ravel())
     variance = series.var(axis=1)
     series = series.reshape(len(series), *codes.shape)
-    own = [
+    differences = [
         series[:, i, folds == i].mean(axis=1)
         - np.delete(series[:, :, folds == i], i, axis=1).mean(axis=(1, 2))
         for i in range(n_models)
         if np.any(folds == i)
     ]
-    if len(own) < 2:
+    if len(differences) < 2:
         return 0.0
-    between = np.var(own, axis=0, ddof=1) * (1 - 1 / n_models)
-    noise = between / np.where(variance > 0, variance, np.inf)
+    between = np.var(differences, axis=0, ddof=1) * (1 - 1 / n_models)
+    relative = between / np.where(variance > 0, variance, np.inf)
     tail = LEVEL / n_outputs / 2
-    t, z = special.stdtrit(len(own) - 1, tail), special.ndtri(tail)
-    return float((t / z) ** 2 * (1 + 1 / n_models) * noise.max())
+    t, z = special.stdtrit(len(differences) - 1, tail), special.ndtri(tail)
+    return float((t / z) ** 2 * (1 + 1 / n_models) * relative.max())
+
+
+def _moments(codes: Positions) -> Floats:
+    """Return the centred ranks and their squares: location and spread."""
+    rank = _ranks(codes) - 0.5
+    return np.stack([rank, rank**2])

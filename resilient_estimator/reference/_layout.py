@@ -1,4 +1,4 @@
-"""Fixed cells of every column, and counts of one batch over them."""
+"""Fixed cells of every column."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from hashlib import sha256
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from resilient_estimator._typing import Counts
+from resilient_estimator._typing import Counts, Mask
+from resilient_estimator.reference._bin_counter import BinCounter
 from resilient_estimator.reference._bins import Bins, bins_from_dict
-from resilient_estimator.reference._histogram import Histogram
-from resilient_estimator.reference._normal_scores import PairScores
+from resilient_estimator.reference._normal_scores import PairedColumns
+from resilient_estimator.reference._profile import Profile
 from resilient_estimator.tabular._table import Table, read_table
 
-Flags = Mapping[str, NDArray[np.bool_]]
+Flags = Mapping[str, Mask]
 
 FORMAT = 2
 N_FLAG_CELLS = 2  # clear, flagged
@@ -32,19 +32,20 @@ class Layout:
     named : bool
         Whether the reference had column names of its own.
     outputs : list of NumericBins or CategoryBins, default=()
-        One per column of what the model says about the rows.
+        The cells of each output of the model.
     flags : list of str, default=()
         Reasons for which a guard may flag a row.
-    pairs : PairScores, default=None
-        Columns whose products are counted.
+    pairs : PairedColumns, default=None
+        Columns whose products are summed.
 
     Attributes
     ----------
     layout_id : str
         Fingerprint of the layout's canonical JSON.
-    offsets : ndarray of int of shape (n_columns + 1,)
-        Where the cells of each column start in a profile's counts: features, outputs,
-        then two cells for each flag, clear and flagged. Products of pairs come last.
+    offsets : ndarray of int of shape (n_features + n_outputs + n_flags + 1,)
+        Where the cells of each column start in the counts of a profile: features, then
+        outputs, then two cells per flag, clear and flagged. The last entry is where the
+        sums of products start.
 
     Examples
     --------
@@ -63,86 +64,100 @@ class Layout:
         named: bool,
         outputs: Sequence[Bins] = (),
         flags: Sequence[str] = (),
-        pairs: PairScores | None = None,
+        pairs: PairedColumns | None = None,
     ) -> None:
         self.columns = list(columns)
         self.named = named
         self.outputs = list(outputs)
         self.flags = list(flags)
-        self.pairs = pairs if pairs is not None else PairScores([], [])
-        sizes = [c.n_cells for c in (*self.columns, *self.outputs)]
+        self.pairs = pairs if pairs is not None else PairedColumns([], [])
+        sizes = [bins.n_cells for bins in (*self.columns, *self.outputs)]
         self.offsets = np.cumsum([0, *sizes, *[N_FLAG_CELLS] * len(self.flags)])
         self.layout_id = sha256(self.to_json().encode()).hexdigest()[:16]
 
     @property
     def names(self) -> list[str]:
         """Names of the columns."""
-        return [cells.name for cells in self.columns]
+        return [bins.name for bins in self.columns]
+
+    @property
+    def n_counts(self) -> int:
+        """Number of counts of a profile: cells, and products of paired columns."""
+        return int(self.offsets[-1]) + self.pairs.n_pairs
+
+    def cells_of(self, column: int) -> slice:
+        """Return where the cells of a column, output or flag are in the counts."""
+        return slice(*self.offsets[column : column + 2].tolist())
 
     def profile(
         self, X: Any, *, outputs: Table | None = None, flags: Flags | None = None
     ) -> Profile:
-        """Count a batch over the cells.
+        """Count a batch in the cells.
 
-        Columns that `X` lacks are counted nowhere: their cells are all zero.
+        The cells of columns that `X` lacks are all zero.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             The batch.
-        outputs : Table, default=None
-            What the model says about the rows that it answers.
+        outputs : Table of shape (n_predicted, n_outputs), default=None
+            Outputs of the model for the rows that it predicts.
         flags : dict of str to ndarray of bool of shape (n_samples,), default=None
-            Which rows a guard flags.
+            Which rows a guard flags, for each reason.
+
+        Returns
+        -------
+        profile : Profile
+            The counts.
 
         Raises
         ------
         ValueError
-            If `X` is not a table, or has no names and another number of columns.
+            If `X` is not a table, or has no column names and a different number of
+            columns.
         """
-        counts = np.zeros(self.offsets[-1] + self.pairs.n_products, dtype=np.int64)
+        counts = np.zeros(self.n_counts, dtype=np.int64)
         table = read_table(X)
-        n_samples = rows_of(outputs, flags)
+        n_samples = count_rows_of(outputs, flags)
         if self.columns:
-            table = self._check(X, table)
+            table = self._check_columns(X, table)
             n_samples = table.shape[0]
             positions = table.positions(self.names, named=self.named)
-            self.histogram.count(table, positions, counts)
+            self.counter.count(table, positions, counts)
         if outputs is not None:
-            for i, cells in enumerate(self.outputs):
-                counts[self._span(len(self.columns) + i)] = cells.count(outputs, i)
+            for i, bins in enumerate(self.outputs):
+                own = self.cells_of(len(self.columns) + i)
+                counts[own] = bins.count(outputs, i)
         if flags is not None:
             self.count_flags(flags, counts)
         return Profile(self.layout_id, n_samples, counts)
 
     def count_flags(self, flags: Flags, counts: Counts) -> None:
-        """Write the clear and the flagged rows of each reason into counts."""
+        """Write the numbers of clear and of flagged rows of each reason to counts."""
         first = len(self.columns) + len(self.outputs)
         for i, reason in enumerate(self.flags):
             mask = flags.get(reason)
             if mask is not None:
                 n_flagged = int(np.count_nonzero(mask))
-                counts[self._span(first + i)] = len(mask) - n_flagged, n_flagged
-
-    def _span(self, column: int) -> slice:
-        return slice(*self.offsets[column : column + 2].tolist())
+                own = self.cells_of(first + i)
+                counts[own] = len(mask) - n_flagged, n_flagged
 
     @property
-    def histogram(self) -> Histogram:
-        """How columns are counted; made when it is needed, and never stored."""
-        if "_histogram" not in vars(self):
+    def counter(self) -> BinCounter:
+        """Counter of the features; made when it is needed and never pickled."""
+        if "_counter" not in vars(self):
             offsets = self.offsets[: len(self.columns) + 1]
-            self._histogram = Histogram(self.columns, offsets, self.pairs)
-        return self._histogram
+            self._counter = BinCounter(self.columns, offsets, self.pairs)
+        return self._counter
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key != "_histogram"}
+        return {key: value for key, value in vars(self).items() if key != "_counter"}
 
-    def _check(self, X: Any, table: Table | None) -> Table:
+    def _check_columns(self, X: Any, table: Table | None) -> Table:
         if table is None:
             raise ValueError(
                 f"Expected a table of {len(self.columns)} columns to compare with the "
-                f"reference. Got {type(X).__name__} instead. Reshape one row with "
+                f"reference. Got {type(X).__name__} instead. Reshape a single row with "
                 "X.reshape(1, -1); collect a lazy frame first."
             )
         n_features = table.shape[1]
@@ -159,8 +174,8 @@ class Layout:
         state = {
             "format": FORMAT,
             "named": self.named,
-            "columns": [cells.to_dict() for cells in self.columns],
-            "outputs": [cells.to_dict() for cells in self.outputs],
+            "columns": [bins.to_dict() for bins in self.columns],
+            "outputs": [bins.to_dict() for bins in self.outputs],
             "flags": self.flags,
             "pairs": self.pairs.columns,
             "scores": [each.tolist() for each in self.pairs.scores],
@@ -169,7 +184,7 @@ class Layout:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the layout that `to_json` wrote."""
+        """Return the layout from the JSON that `to_json` returned."""
         state = json.loads(text)
         if state.get("format") != FORMAT:
             raise ValueError(
@@ -177,11 +192,11 @@ class Layout:
             )
         scores = [np.array(each, dtype=np.int8) for each in state["scores"]]
         return cls(
-            [bins_from_dict(c) for c in state["columns"]],
+            [bins_from_dict(each) for each in state["columns"]],
             named=state["named"],
-            outputs=[bins_from_dict(c) for c in state["outputs"]],
+            outputs=[bins_from_dict(each) for each in state["outputs"]],
             flags=state["flags"],
-            pairs=PairScores(state["pairs"], scores),
+            pairs=PairedColumns(state["pairs"], scores),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -194,74 +209,8 @@ class Layout:
         return f"Layout({len(self.columns)} columns, {self.offsets[-1]} cells)"
 
 
-class Profile:
-    """Counts of one batch over the cells of a `Layout`.
-
-    Profiles add up exactly, in any order and split: a day is the sum of its hours, a
-    cluster the sum of its machines.
-
-    Parameters
-    ----------
-    layout_id : str
-        Fingerprint of the layout.
-    n_samples : int
-        Number of rows counted.
-    counts : ndarray of int64 of shape (n_cells,)
-        Rows in each cell.
-    """
-
-    def __init__(self, layout_id: str, n_samples: int, counts: Counts) -> None:
-        self.layout_id = layout_id
-        self.n_samples = n_samples
-        self.counts = counts
-
-    def __add__(self, other: Profile) -> Profile:
-        if not isinstance(other, Profile):
-            return NotImplemented
-        if self.layout_id != other.layout_id:
-            raise ValueError(
-                "Only profiles of the same layout can be added. Got layouts "
-                f"{self.layout_id!r} and {other.layout_id!r}."
-            )
-        n_samples = self.n_samples + other.n_samples
-        return Profile(self.layout_id, n_samples, self.counts + other.counts)
-
-    def __radd__(self, other: object) -> Profile:
-        return self if other == 0 else NotImplemented  # lets sum() start
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Profile)
-            and self.layout_id == other.layout_id
-            and self.n_samples == other.n_samples
-            and np.array_equal(self.counts, other.counts)
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.layout_id, self.n_samples, self.counts.tobytes()))
-
-    def to_json(self) -> str:
-        """Return the profile as JSON."""
-        state = {
-            "layout_id": self.layout_id,
-            "n_samples": self.n_samples,
-            "counts": self.counts.tolist(),
-        }
-        return json.dumps(state, separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return the profile that `to_json` wrote."""
-        state = json.loads(text)
-        counts = np.array(state["counts"], dtype=np.int64)
-        return cls(state["layout_id"], int(state["n_samples"]), counts)
-
-    def __repr__(self) -> str:
-        return f"Profile({self.n_samples} rows, {len(self.counts)} cells)"
-
-
-def rows_of(outputs: Table | None, flags: Flags | None) -> int:
-    """Return the number of rows of a batch that has no columns to compare."""
+def count_rows_of(outputs: Table | None, flags: Flags | None) -> int:
+    """Return the number of rows of a batch that has outputs or flags only."""
     if outputs is not None:
         return outputs.shape[0]
     return max((len(mask) for mask in (flags or {}).values()), default=0)

@@ -14,54 +14,52 @@ from numpy.typing import NDArray
 from scipy import special
 
 from resilient_estimator._typing import Counts
-
-Scores = NDArray[np.int8]
+from resilient_estimator.reference._bins import N_ABSENT
 
 STEPS = 16
 LARGEST = 3.5  # standard deviations
 MAX_PAIRED = 64  # columns
-N_ABSENT = 2  # cells of missing and of unreadable values: they score zero
 
 
-class PairScores(NamedTuple):
-    """The columns whose products are counted, and the scores of their cells.
+class PairedColumns(NamedTuple):
+    """The columns whose products are counted, and the normal scores of their cells.
 
     `columns` are positions among the features; `scores` has one array per column, of
-    shape (n_cells,), with a score for each of its cells.
+    shape (n_cells,), with the score of each of its cells.
     """
 
     columns: list[int]
-    scores: list[Scores]
+    scores: list[NDArray[np.int8]]
 
     @property
-    def n_products(self) -> int:
-        """Number of pairs of columns."""
+    def n_pairs(self) -> int:
+        """Number of pairs of columns, and of products."""
         return len(self.columns) * (len(self.columns) - 1) // 2
 
-    def upper(self, products: NDArray[Any]) -> NDArray[Any]:
-        """Return the products of different columns, one per pair."""
-        return np.asarray(products[np.triu_indices(len(self.columns), 1)])
+    def flatten(self, matrix: NDArray[Any]) -> NDArray[Any]:
+        """Return the upper triangle of a matrix of products, one entry per pair."""
+        return np.asarray(matrix[np.triu_indices(len(self.columns), 1)])
 
-    def square(self, upper: NDArray[Any]) -> NDArray[Any]:
+    def unflatten(self, products: NDArray[Any]) -> NDArray[Any]:
         """Return the symmetric matrix of the products, with zeros on the diagonal."""
         n = len(self.columns)
-        matrix = np.zeros((n, n), dtype=upper.dtype)
-        matrix[np.triu_indices(n, 1)] = upper
+        matrix = np.zeros((n, n), dtype=products.dtype)
+        matrix[np.triu_indices(n, 1)] = products
         return matrix + matrix.T
 
 
-def normal_scores(counts: Counts) -> Scores:
-    """Return the score of each cell of a numeric column, given the reference's counts.
+def normal_scores(counts: Counts) -> NDArray[np.int8]:
+    """Return the score of each cell of a numeric column.
 
     Parameters
     ----------
     counts : ndarray of int of shape (n_cells,)
-        Missing, unreadable, then the cells in increasing order.
+        The reference's counts: missing, unreadable, the cells in increasing order.
 
     Returns
     -------
     scores : ndarray of int8 of shape (n_cells,)
-        Scores; all zero where there are no values.
+        In sixteenths of a standard deviation; all zero if there are no values.
     """
     ordered = counts[N_ABSENT:]
     total = ordered.sum()
@@ -73,11 +71,11 @@ def normal_scores(counts: Counts) -> Scores:
     return np.asarray(np.rint(STEPS * np.append(absent, score)), dtype=np.int8)
 
 
-def choose_pairs(numeric: list[int], counts: list[Counts]) -> PairScores:
-    """Choose the first numeric columns that vary freely, at most 64 of them.
+def choose_paired_columns(numeric: list[int], counts: list[Counts]) -> PairedColumns:
+    """Choose the first numeric columns that vary freely, at most 64.
 
-    No value of theirs may hold half of the rows: sums of products of columns that are
-    nearly constant are far from normal.
+    None of their cells may hold more than half of the rows: sums of products of nearly
+    constant columns are far from normal.
 
     Parameters
     ----------
@@ -86,8 +84,8 @@ def choose_pairs(numeric: list[int], counts: list[Counts]) -> PairScores:
     counts : list of ndarray of int
         The reference's counts of each of them.
     """
-    chosen: list[tuple[int, Scores]] = []
+    chosen: list[tuple[int, NDArray[np.int8]]] = []
     for column, each in zip(numeric, counts, strict=True):
         if each.max() <= each.sum() / 2 and len(chosen) < MAX_PAIRED:
             chosen.append((column, normal_scores(each)))
-    return PairScores([c for c, _ in chosen], [s for _, s in chosen])
+    return PairedColumns([c for c, _ in chosen], [s for _, s in chosen])

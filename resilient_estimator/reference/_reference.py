@@ -1,4 +1,4 @@
-"""What `fit` remembers: the layout together with the counts of the training rows."""
+"""What `fit` remembers: the layout and the counts of the training rows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from resilient_estimator._typing import Counts, Floats
+from resilient_estimator._typing import Counts, Floats, Positions
 from resilient_estimator.reference._bins import (
     MAX_CELLS,
     Bins,
@@ -18,11 +17,15 @@ from resilient_estimator.reference._bins import (
     learn_bins,
 )
 from resilient_estimator.reference._effective_sample_size import (
-    correlation_time,
-    model_noise,
+    autocorrelation_time,
+    between_model_variance,
 )
-from resilient_estimator.reference._layout import Flags, Layout, Profile, rows_of
-from resilient_estimator.reference._normal_scores import PairScores, choose_pairs
+from resilient_estimator.reference._layout import Flags, Layout, count_rows_of
+from resilient_estimator.reference._normal_scores import (
+    PairedColumns,
+    choose_paired_columns,
+)
+from resilient_estimator.reference._profile import Profile
 from resilient_estimator.tabular._table import Table, column_names, read_table
 
 
@@ -35,15 +38,15 @@ class Reference:
         The cells.
     profile : Profile
         Counts of the training rows.
-    pair_noise : ndarray of float of shape (n_paired, n_paired), default=None
-        Variance of the root of the number of rows times the Fisher-transformed
-        correlation of the scores of two columns; 1 if they are jointly normal.
-    correlation_times : ndarray of float of shape (n_columns,), default=None
-        By what dependence between successive rows multiplies the variance of a mean,
-        for each feature and output. None: rows are taken to be independent.
-    model_noise : ndarray of float of shape (n_outputs,), default=None
-        Variance of each output between models, in units of its variance between rows:
-        by how much the final model may differ from those of the folds.
+    correlation_variance : ndarray of float of shape (n_paired, n_paired), default=None
+        Variance of the Fisher-transformed correlation of the scores of two columns,
+        times the number of rows; 1 for a jointly normal pair.
+    autocorrelation_times : ndarray of float of shape (n_columns,), default=None
+        Factor by which dependence between successive rows multiplies the variance of a
+        mean, for each feature and output. None: rows are assumed to be independent.
+    model_variance : ndarray of float of shape (n_outputs,), default=None
+        Variance of each output's mean between models, in units of its variance between
+        rows: how much the final model may differ from the models of the folds.
     residuals : Reference, default=None
         Counts of a regressor's out-of-fold residuals, true minus predicted.
 
@@ -63,16 +66,16 @@ class Reference:
         layout: Layout,
         profile: Profile,
         *,
-        pair_noise: Floats | None = None,
-        correlation_times: Floats | None = None,
-        model_noise: Floats | None = None,
+        correlation_variance: Floats | None = None,
+        autocorrelation_times: Floats | None = None,
+        model_variance: Floats | None = None,
         residuals: Reference | None = None,
     ) -> None:
         self.layout = layout
         self.profile = profile
-        self.pair_noise = pair_noise
-        self.correlation_times = correlation_times
-        self.model_noise = model_noise
+        self.correlation_variance = correlation_variance
+        self.autocorrelation_times = autocorrelation_times
+        self.model_variance = model_variance
         self.residuals = residuals
 
     @classmethod
@@ -82,7 +85,7 @@ class Reference:
         *,
         outputs: Table | None = None,
         probes: Sequence[Table | None] = (),
-        probe_folds: NDArray[np.intp] | None = None,
+        probe_folds: Positions | None = None,
         flags: Flags | None = None,
         residuals: Floats | None = None,
         pairs: bool = False,
@@ -95,58 +98,72 @@ class Reference:
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            The reference. What is not a table gives a layout without columns.
-        outputs : Table, default=None
-            What models that did not learn from them say about the rows.
-        probes : list of Table, default=()
-            What each of these models says about the same rows.
+            The reference rows. If this is not a table, the layout has no features.
+        outputs : Table of shape (n_held_out, n_outputs), default=None
+            Out-of-fold outputs of the cross-validated models.
+        probes : list of Table of shape (n_probes, n_outputs), default=()
+            Outputs of each of these models for the same rows.
         probe_folds : ndarray of int of shape (n_probes,), default=None
-            Which of the models did not learn from each of these rows.
+            For each of these rows, which model was not trained on it.
         flags : dict of str to ndarray of bool of shape (n_samples,), default=None
-            Which of the rows a guard flags.
+            Which rows a guard flags, for each reason.
         residuals : ndarray of shape (n_rows,) or (n_rows, n_targets), default=None
             Out-of-fold residuals of a regressor.
         pairs : bool, default=False
-            Whether to count products of the scores of pairs of numeric columns, of the
+            Whether to sum products of the scores of pairs of numeric columns, of the
             first 64 that vary.
         time_ordered : bool, default=False
-            Whether the rows stand in the order of time, and may depend on one another.
+            Whether the rows are in the order of time and may depend on one another.
         max_cells : int, default=1024
-            Most bins or labels of one column.
+            Largest number of bins or labels of a column.
         min_count : int, default=10
-            Fewest rows for which a label is stored as text.
+            Smallest number of rows for which the text of a label is stored.
+
+        Returns
+        -------
+        reference : Reference
+            The layout, and the counts of the rows.
         """
         table = read_table(X)
-        features = _learn_columns(table, max_cells, min_count)
-        said = _learn_columns(outputs, max_cells, min_count)
-        layout = Layout(
-            [cells for cells, _ in features],
-            named=table is not None and table.names is not None,
-            outputs=[cells for cells, _ in said],
-            flags=list(flags or ()),
-            pairs=_choose_pairs(features) if pairs else None,
+        layout, counts = _learn_layout(
+            table, outputs, flags or {}, max_cells, min_count, pairs=pairs
         )
-        learnt = np.concatenate([[], *(counts for _, counts in (*features, *said))])
-        counts = np.zeros(layout.offsets[-1] + layout.pairs.n_products, dtype=np.int64)
-        counts[: len(learnt)] = learnt
-        layout.count_flags(flags or {}, counts)
-        pair_noise = times = nested = None
         if table is not None and layout.pairs.columns:
-            pair_noise = _learn_pairs(layout, table, counts)
-        if time_ordered:
-            times = np.append(
-                _times(table, layout.columns), _times(outputs, layout.outputs)
-            )
+            variance = _count_pairs(layout, table, counts)
+        else:
+            variance = None
+        n_samples = count_rows_of(outputs, flags) if table is None else table.shape[0]
+        times = _autocorrelation_times(layout, table, outputs) if time_ordered else None
         if residuals is not None:
             nested = cls.learn(residuals.reshape(len(residuals), -1))
-        n_samples = rows_of(outputs, flags) if table is None else table.shape[0]
+        else:
+            nested = None
         return cls(
             layout,
             Profile(layout.layout_id, n_samples, counts),
-            pair_noise=pair_noise,
-            correlation_times=times,
-            model_noise=_model_noise(layout.outputs, probes, probe_folds),
+            correlation_variance=variance,
+            autocorrelation_times=times,
+            model_variance=_model_variance(layout.outputs, probes, probe_folds),
             residuals=nested,
+        )
+
+    def robust_scales(self) -> Floats:
+        """Return a robust standard deviation of each numeric column, from its counts.
+
+        See `NumericBins.robust_scale`.
+
+        Returns
+        -------
+        scales : ndarray of float of shape (n_numeric,)
+            Zero for columns without values.
+        """
+        counts = self.profile.counts
+        return np.array(
+            [
+                bins.robust_scale(counts[self.layout.cells_of(i)])
+                for i, bins in enumerate(self.layout.columns)
+                if isinstance(bins, NumericBins)
+            ]
         )
 
     def to_json(self) -> str:
@@ -154,24 +171,24 @@ class Reference:
         parts = {
             "layout": self.layout.to_json(),
             "profile": self.profile.to_json(),
-            "pair_noise": _to_list(self.pair_noise),
-            "correlation_times": _to_list(self.correlation_times),
-            "model_noise": _to_list(self.model_noise),
+            "correlation_variance": _to_list(self.correlation_variance),
+            "autocorrelation_times": _to_list(self.autocorrelation_times),
+            "model_variance": _to_list(self.model_variance),
             "residuals": None if self.residuals is None else self.residuals.to_json(),
         }
         return json.dumps(parts)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the reference that `to_json` wrote."""
+        """Return the reference from the JSON that `to_json` returned."""
         parts = json.loads(text)
         layout = Layout.from_json(parts["layout"])
         return cls(
             layout,
             Profile.from_json(parts["profile"]),
-            pair_noise=_to_array(parts["pair_noise"]),
-            correlation_times=_to_array(parts["correlation_times"]),
-            model_noise=_to_array(parts["model_noise"]),
+            correlation_variance=_to_array(parts["correlation_variance"]),
+            autocorrelation_times=_to_array(parts["autocorrelation_times"]),
+            model_variance=_to_array(parts["model_variance"]),
             residuals=cls.from_json(parts["residuals"]) if parts["residuals"] else None,
         )
 
@@ -180,9 +197,9 @@ class Reference:
             isinstance(other, Reference)
             and self.layout == other.layout
             and self.profile == other.profile
-            and _same(self.pair_noise, other.pair_noise)
-            and _same(self.correlation_times, other.correlation_times)
-            and _same(self.model_noise, other.model_noise)
+            and _same(self.correlation_variance, other.correlation_variance)
+            and _same(self.autocorrelation_times, other.autocorrelation_times)
+            and _same(self.model_variance, other.model_variance)
             and self.residuals == other.residuals
         )
 
@@ -193,7 +210,33 @@ class Reference:
         return f"Reference({self.profile.n_samples} rows, {self.layout!r})"
 
 
-def _learn_columns(
+def _learn_layout(
+    table: Table | None,
+    outputs: Table | None,
+    flags: Flags,
+    max_cells: int,
+    min_count: int,
+    *,
+    pairs: bool,
+) -> tuple[Layout, Counts]:
+    """Choose the layout, and count all but the products of pairs."""
+    features = _bin_columns(table, max_cells, min_count)
+    output_columns = _bin_columns(outputs, max_cells, min_count)
+    layout = Layout(
+        [bins for bins, _ in features],
+        named=table is not None and table.names is not None,
+        outputs=[bins for bins, _ in output_columns],
+        flags=list(flags),
+        pairs=_choose_pairs(features) if pairs else None,
+    )
+    counts = np.zeros(layout.n_counts, dtype=np.int64)
+    for column, (_, own) in enumerate((*features, *output_columns)):
+        counts[layout.cells_of(column)] = own
+    layout.count_flags(flags, counts)
+    return layout, counts
+
+
+def _bin_columns(
     table: Table | None, max_cells: int, min_count: int
 ) -> list[tuple[Bins, Counts]]:
     if table is None:
@@ -204,32 +247,32 @@ def _learn_columns(
     ]
 
 
-def _choose_pairs(learnt: list[tuple[Bins, Counts]]) -> PairScores:
+def _choose_pairs(columns: list[tuple[Bins, Counts]]) -> PairedColumns:
     numeric = [
-        i for i, (cells, _) in enumerate(learnt) if isinstance(cells, NumericBins)
+        i for i, (bins, _) in enumerate(columns) if isinstance(bins, NumericBins)
     ]
-    return choose_pairs(numeric, [learnt[i][1] for i in numeric])
+    return choose_paired_columns(numeric, [columns[i][1] for i in numeric])
 
 
-def _learn_pairs(layout: Layout, table: Table, counts: Counts) -> Floats:
-    """Count the products of the reference's pairs, and return their noise.
+def _count_pairs(layout: Layout, table: Table, counts: Counts) -> Floats:
+    """Count the products of the reference's pairs, and return `correlation_variance`.
 
     ``sqrt(n) (r - rho)`` has the variance of ``x y - rho (x^2 + y^2) / 2`` for any
-    standardised `x` and `y`; ``atanh r`` that divided by ``(1 - rho^2)^2``. If `x` and
-    `y` are jointly normal, this is 1 (Fisher 1921).
+    standardised `x` and `y`; dividing it by ``(1 - rho^2)^2`` gives that of ``atanh
+    r``. If `x` and `y` are jointly normal, it is 1 (Fisher 1921).
     """
-    places = list(range(table.shape[1]))
-    chunks = list(layout.histogram.scores(table, places))
+    n, places = table.shape[0], list(range(table.shape[1]))
+    chunks = list(layout.counter.scores(table, places))
     products = np.sum([z.T @ z for z in chunks], axis=0, dtype=float)
-    counts[layout.offsets[-1] :] = layout.pairs.upper(products).astype(np.int64)
-    mean = np.sum([z.sum(axis=0, dtype=float) for z in chunks], axis=0) / table.shape[0]
-    covariance = products / table.shape[0] - np.outer(mean, mean)
+    counts[layout.offsets[-1] :] = layout.pairs.flatten(products).astype(np.int64)
+    mean = np.sum([z.sum(axis=0, dtype=float) for z in chunks], axis=0) / n
+    covariance = products / n - np.outer(mean, mean)
     scale = np.sqrt(np.diag(covariance))
     third, fourth = np.zeros_like(covariance), np.zeros_like(covariance)
     for z in chunks:
         x = (z - mean) / scale
-        third += (x * x * x).T @ x / table.shape[0]
-        fourth += (x * x).T @ (x * x) / table.shape[0]
+        third += (x * x * x).T @ x / n
+        fourth += (x * x).T @ (x * x) / n
     rho = covariance / np.outer(scale, scale)
     own = np.diag(fourth)
     variance = fourth - rho * (third + third.T)
@@ -237,40 +280,44 @@ def _learn_pairs(layout: Layout, table: Table, counts: Counts) -> Floats:
     return np.asarray(variance / np.maximum(1 - rho**2, 1e-9) ** 2)
 
 
-def _times(table: Table | None, columns: Sequence[Bins]) -> list[float]:
-    """Return the correlation time of each column; 1 where there is no order to see."""
-    return [
+def _autocorrelation_times(
+    layout: Layout, table: Table | None, outputs: Table | None
+) -> Floats:
+    """Return the time of each feature and output; 1 where there is no order to see."""
+    columns = [(table, i, bins) for i, bins in enumerate(layout.columns)]
+    columns += [(outputs, i, bins) for i, bins in enumerate(layout.outputs)]
+    times = [
         1.0
-        if table is None or isinstance(cells, OpaqueBins)
-        else correlation_time(cells.locate(table, i), ordered=_is_ordered(cells))
-        for i, cells in enumerate(columns)
+        if source is None or isinstance(bins, OpaqueBins)
+        else autocorrelation_time(bins.locate(source, i), ordered=_is_ordered(bins))
+        for source, i, bins in columns
     ]
+    return np.array(times)
 
 
-def _model_noise(
-    columns: Sequence[Bins],
-    probes: Sequence[Table | None],
-    folds: NDArray[np.intp] | None,
+def _model_variance(
+    outputs: Sequence[Bins], probes: Sequence[Table | None], folds: Positions | None
 ) -> Floats | None:
+    """Return the variance of each output between models, if all models have outputs."""
     tables = [probe for probe in probes if probe is not None]
-    if folds is None or not columns or len(tables) < len(probes) or not tables:
+    if folds is None or not outputs or len(tables) < len(probes) or not tables:
         return None
-    noise = [
+    variance = [
         0.0
-        if isinstance(cells, OpaqueBins)
-        else model_noise(
-            np.array([cells.locate(table, i) for table in tables]),
+        if isinstance(bins, OpaqueBins)
+        else between_model_variance(
+            np.array([bins.locate(table, i) for table in tables]),
             folds,
-            ordered=_is_ordered(cells),
-            n_outputs=len(columns),
+            ordered=_is_ordered(bins),
+            n_outputs=len(outputs),
         )
-        for i, cells in enumerate(columns)
+        for i, bins in enumerate(outputs)
     ]
-    return np.array(noise)
+    return np.array(variance)
 
 
-def _is_ordered(cells: Bins) -> bool:
-    return isinstance(cells, NumericBins)
+def _is_ordered(bins: Bins) -> bool:
+    return isinstance(bins, NumericBins)
 
 
 def _to_list(array: Floats | None) -> list[Any] | None:

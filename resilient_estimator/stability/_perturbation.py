@@ -1,4 +1,4 @@
-"""Move rows as far as their near neighbours in training lie apart."""
+"""Perturb rows by as much as near neighbours in training differ."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator._typing import Floats
-from resilient_estimator.stability._constraints import Constraints
+from resilient_estimator._typing import Floats, Mask
+from resilient_estimator.stability._constraints import PerturbationConstraints
 from resilient_estimator.stability._neighbour_differences import (
-    LEVELS,
     MIN_COUNT,
     N_NEIGHBORS,
     N_STEPS,
-    Levels,
+    STEP_LEVELS,
+    LabelExchange,
     blocks_of,
     learn_labels,
     learn_numbers,
@@ -23,13 +23,15 @@ from resilient_estimator.stability._neighbour_differences import (
     read_block,
     read_sample,
 )
-from resilient_estimator.tabular._assign import Change, repeat, replace_columns
+from resilient_estimator.stability._row_noise import N_QUANTILES, RowNoise
+from resilient_estimator.tabular._assign import Change, replace_columns
 from resilient_estimator.tabular._embedding import numbers
-from resilient_estimator.tabular._row_hash import N_QUANTILES, RowNoise
+from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import (
     MISSING,
     Table,
     column_names,
+    container_of,
     label_text,
     read_table,
 )
@@ -38,34 +40,34 @@ TINY = 1e-9
 
 
 class Perturbation:
-    """How far near neighbours in training lie apart, column by column.
+    """Perturb rows by differences that occur between near neighbours in training.
 
-    A number moves by a difference as it occurs between near neighbours, up or down;
-    whole numbers are rounded up or down at random, so that small moves are not lost. A
-    label is exchanged as often as neighbours differ in it, for the label of a neighbour
-    that differs. What is missing stays missing.
+    A number moves up or down by the difference between two near neighbours; whole
+    numbers are rounded up or down at random, so that small moves are not lost. A label
+    is exchanged as often as neighbours differ in it, for the label of a neighbour that
+    differs. Missing values stay missing.
 
     Parameters
     ----------
     names : list of str
-        Columns.
-    named : bool
-        Whether they are names of the container's own.
+        Names of the columns.
+    has_names : bool
+        Whether the training container had column names.
     rates : ndarray of float of shape (n_features,)
-        Share of neighbours that differ in a label.
+        Share of neighbours with different labels.
     steps : ndarray of float of shape (n_features, n_steps)
         Quantiles of the absolute difference of a number between neighbours.
-    whole : ndarray of bool of shape (n_features,)
-        Which numbers are whole.
-    usual : ndarray of float of shape (n_features, 2)
-        Between which limits numbers are reflected.
-    levels : list of Levels or None
-        Of the labels.
+    is_whole : ndarray of bool of shape (n_features,)
+        Columns of whole numbers.
+    usual_range : ndarray of float of shape (n_features, 2)
+        Limits at which moves of numbers are reflected.
+    exchanges : list of LabelExchange or None
+        Exchange probabilities of labels; None for a column of numbers.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from resilient_estimator.stability._perturbation import Perturbation
+    >>> from resilient_estimator.stability import Perturbation
     >>> X = np.random.default_rng(0).normal(size=(500, 2)) * [1, 100]
     >>> perturbation = Perturbation.learn(X)
     >>> moved = perturbation.move(X[:1], n_copies=4)
@@ -77,69 +79,74 @@ class Perturbation:
         self,
         names: list[str],
         *,
-        named: bool,
+        has_names: bool,
         rates: Floats,
         steps: Floats,
-        whole: NDArray[np.bool_],
-        usual: Floats,
-        levels: list[Levels | None],
+        is_whole: Mask,
+        usual_range: Floats,
+        exchanges: list[LabelExchange | None],
     ) -> None:
         self.names = names
-        self.named = named
+        self.has_names = has_names
         self.rates = rates
         self.steps = steps
-        self.whole = whole
-        self.usual = usual
-        self.levels = levels
+        self.is_whole = is_whole
+        self.usual_range = usual_range
+        self.exchanges = exchanges
 
     @classmethod
     def learn(
         cls, X: Any, *, n_neighbors: int = N_NEIGHBORS, min_count: int = MIN_COUNT
     ) -> Self:
-        """Measure neighbour differences in reference rows; no row is kept.
+        """Measure differences between neighbours in the training rows.
 
-        Neighbours of a thousand rows are sought among ten thousand at most.
+        No row is kept. Neighbours of at most a thousand rows are searched for among at
+        most ten thousand.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            The reference. What is not a table gives nothing that can be moved.
+            Training rows. If X is not a table, there is nothing to perturb.
         n_neighbors : int, default=5
-            How many neighbours of each row.
+            Number of neighbours of each row.
         min_count : int, default=10
-            Fewest rows for which a label is stored.
+            Minimum number of rows for a label to be stored.
+
+        Returns
+        -------
+        perturbation : Perturbation
+            The measured differences.
         """
         table = read_sample(X)
-        n_features = 0 if table is None else table.shape[1]
-        steps, usual = np.zeros((n_features, N_STEPS)), np.zeros((n_features, 2))
-        whole, rates = np.zeros(n_features, dtype=bool), np.zeros(n_features)
-        levels: list[Levels | None] = [None] * n_features
         if table is None:
-            return cls(
-                [],
-                named=False,
-                rates=rates,
-                steps=steps,
-                whole=whole,
-                usual=usual,
-                levels=levels,
-            )
-        kinds = [table.kind(i) for i in range(n_features)]
+            return cls._still([], has_names=False)
+        found = cls._still(column_names(table), has_names=table.names is not None)
+        kinds = [table.kind(i) for i in range(table.shape[1])]
         pairs = near_pairs(table, n_neighbors)
-        for block in blocks_of([i for i in range(n_features) if kinds[i] == "numeric"]):
-            learnt = learn_numbers(read_block(table, block), pairs)
-            steps[block], usual[block], whole[block] = learnt
-        for i in range(n_features):
-            if kinds[i] == "category":
-                rates[i], levels[i] = learn_labels(table, i, pairs, min_count)
+        for block in blocks_of([i for i, k in enumerate(kinds) if k == "numeric"]):
+            steps, usual_range, is_whole = learn_numbers(
+                read_block(table, block), pairs
+            )
+            found.steps[block], found.usual_range[block] = steps, usual_range
+            found.is_whole[block] = is_whole
+        for i, kind in enumerate(kinds):
+            if kind == "category":
+                rate, exchange = learn_labels(table, i, pairs, min_count)
+                found.rates[i], found.exchanges[i] = rate, exchange
+        return found
+
+    @classmethod
+    def _still(cls, names: list[str], *, has_names: bool) -> Self:
+        """Return a perturbation that moves no column yet."""
+        n_features = len(names)
         return cls(
-            column_names(table),
-            named=table.names is not None,
-            rates=rates,
-            steps=steps,
-            whole=whole,
-            usual=usual,
-            levels=levels,
+            names,
+            has_names=has_names,
+            rates=np.zeros(n_features),
+            steps=np.zeros((n_features, N_STEPS)),
+            is_whole=np.zeros(n_features, dtype=bool),
+            usual_range=np.zeros((n_features, 2)),
+            exchanges=[None] * n_features,
         )
 
     def move(
@@ -148,31 +155,32 @@ class Perturbation:
         *,
         n_copies: int,
         size: float = 1.0,
-        seed: int = 0,
-        constraints: Constraints | None = None,
+        random_state: int = 0,
+        constraints: PerturbationConstraints | None = None,
     ) -> Any:
-        """Return each row followed by its moved copies.
+        """Return each row followed by its perturbed copies.
 
-        The noise of a row follows from the seed and from what stands in the row: it is
-        the same wherever and beside whatever else the row stands.
+        The noise of a row depends only on `random_state` and on the content of the row,
+        so a row is perturbed alike in any batch and at any position.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             Rows.
         n_copies : int
-            Moved copies of each row.
+            Number of perturbed copies of each row.
         size : float, default=1.0
-            How far: 1 is as far as near neighbours lie apart.
-        seed : int, default=0
-            Another seed gives other noise.
-        constraints : Constraints, default=None
-            What may not move, or not everywhere.
+            Size of the perturbation, in units of the differences between near
+            neighbours.
+        random_state : int, default=0
+            Seed of the noise.
+        constraints : PerturbationConstraints, default=None
+            Columns that are fixed, limits and directions.
 
         Returns
         -------
         moved : as X, of shape (n_samples * (1 + n_copies), n_features)
-            Row `i` is row ``i * (1 + n_copies)``, its copies come next.
+            Row `i` of X at position ``i * (1 + n_copies)``, followed by its copies.
 
         Raises
         ------
@@ -182,38 +190,44 @@ class Perturbation:
         table = read_table(X)
         if table is None:
             raise ValueError(f"Expected a table of rows. Got {type(X).__name__}.")
-        repeated = repeat(X, np.repeat(np.arange(table.shape[0]), 1 + n_copies))
+        repeated = take_rows(
+            container_of(X), np.repeat(np.arange(table.shape[0]), 1 + n_copies)
+        )
         if not n_copies:
             return repeated
-        limits = constraints or Constraints.none(len(self.names))
-        noise = RowNoise.of(table, self._places(table), n_copies, seed)
-        changes = dict(self._changes(table, noise, size, limits))
+        constraints = constraints or PerturbationConstraints.none(len(self.names))
+        noise = RowNoise.of(table, self._places(table), n_copies, random_state)
+        changes = dict(self._changes(table, noise, size, constraints))
         return replace_columns(repeated, changes)
 
     def _places(self, table: Table) -> list[int | None]:
-        """Return where the columns that can move stand, None for the others."""
+        """Return the positions of the columns that can move, None for the others."""
         can_move = self.steps[:, -1] > 0
-        places = table.positions(self.names, named=self.named)
+        places = table.positions(self.names, named=self.has_names)
         return [
-            place if can_move[i] or self.levels[i] is not None else None
+            place if can_move[i] or self.exchanges[i] is not None else None
             for i, place in enumerate(places)
         ]
 
     def _changes(
-        self, table: Table, noise: RowNoise, size: float, limits: Constraints
+        self,
+        table: Table,
+        noise: RowNoise,
+        size: float,
+        constraints: PerturbationConstraints,
     ) -> Iterator[tuple[int, Change]]:
-        """Yield, for each column that can move, new values of originals and copies."""
+        """Yield for each column that can move the values of originals and copies."""
         for i, place in enumerate(self._places(table)):
-            if place is None or limits.immutable[i]:
+            if place is None or constraints.immutable[i]:
                 continue
-            column, levels = noise.of_column(i), self.levels[i]
-            if levels is not None:
+            column, exchange = noise.of_column(i), self.exchanges[i]
+            if exchange is not None:
                 rate = size * self.rates[i]
-                yield place, _exchange(table, place, levels, column, rate)
+                yield place, _exchange_labels(table, place, exchange, column, rate)
             else:
                 values = numbers(table, place)[:, np.newaxis]
                 step = column.mirrored(size * _symmetric(self.steps[i]))
-                yield place, self._shift(values, i, step, column, limits)
+                yield place, self._shift(values, i, step, column, constraints)
 
     def _shift(
         self,
@@ -221,59 +235,61 @@ class Perturbation:
         i: int,
         step: Floats,
         noise: RowNoise,
-        limits: Constraints,
+        constraints: PerturbationConstraints,
     ) -> Change:
+        """Return numbers that moved by a step, within usual range and constraints."""
         turn: Callable[..., Floats] = _reflect
-        if limits.direction[i]:
-            step, turn = limits.direction[i] * np.abs(step), np.clip
+        direction, (lower, upper) = constraints.monotonic_cst[i], self.usual_range[i]
+        if direction:
+            step, turn = direction * np.abs(step), np.clip
         with np.errstate(over="ignore", invalid="ignore"):
             moved = values + step
-            usual = (self.usual[i, 0] <= values) & (values <= self.usual[i, 1])
-            moved = np.where(usual, turn(moved, *self.usual[i]), moved)
-            if self.whole[i]:
+            is_usual = (lower <= values) & (values <= upper)
+            moved = np.where(is_usual, turn(moved, lower, upper), moved)
+            if self.is_whole[i]:
                 moved = np.floor(moved + noise.uniform())
-            if np.isfinite(limits.bounds[i]).any():
-                moved = np.clip(moved, *limits.bounds_about(i, values))
+            if np.isfinite(constraints.limits[i]).any():
+                moved = np.clip(moved, *constraints.limits_around(i, values))
         return _after_original(moved, np.isfinite(moved))
 
 
-def _exchange(
-    table: Table, place: int, levels: Levels, noise: Any, rate: float
+def _exchange_labels(
+    table: Table, place: int, exchange: LabelExchange, noise: RowNoise, rate: float
 ) -> Change:
-    """Return other labels, each exchanged with the given probability."""
+    """Return labels, each exchanged for another one with the given probability."""
     codes, texts = table.labels(place)
-    index = {label_text(value): code for code, value in enumerate(levels.values)}
-    other = len(levels.values)
+    index = {label_text(label): code for code, label in enumerate(exchange.labels)}
+    other = len(exchange.labels)
     known = np.array([*(index.get(text, other) for text in texts), other])[codes]
     draw = noise.uniform()
     where = (draw < rate) & (codes != MISSING)[:, np.newaxis]
-    share = draw / max(min(rate, 1.0), TINY)  # below the rate, it is uniform again
+    share = draw / max(min(rate, 1.0), TINY)  # uniform again, given that draw < rate
     row = np.broadcast_to(known[:, np.newaxis], share.shape)
-    ends = levels.cumulative + np.arange(other + 1)[:, np.newaxis]  # row after row
+    ends = exchange.cumulative + np.arange(other + 1)[:, np.newaxis]  # row after row
     chosen = np.searchsorted(ends.ravel(), row + share, side="right") - other * row
-    values = np.array(levels.values, dtype=object)
-    return _after_original(values[np.clip(chosen, 0, other - 1)], where)
+    labels = np.array(exchange.labels, dtype=object)
+    return _after_original(labels[np.clip(chosen, 0, other - 1)], where)
 
 
 def _symmetric(steps: Floats) -> Floats:
-    """Return quantiles of differences up and down from those of absolute ones."""
+    """Return quantiles of signed differences from those of absolute ones."""
     up = np.interp(
-        (np.arange(N_QUANTILES // 2) + 0.5) / (N_QUANTILES // 2), LEVELS, steps
+        (np.arange(N_QUANTILES // 2) + 0.5) / (N_QUANTILES // 2), STEP_LEVELS, steps
     )
     return np.concatenate([-up[::-1], up])
 
 
-def _reflect(moved: Floats, low: float, high: float) -> Floats:
-    """Turn moves back at the ends of a range."""
-    if low == -np.inf:
+def _reflect(moved: Floats, lower: float, upper: float) -> Floats:
+    """Reflect numbers at the ends of a range."""
+    if lower == -np.inf:
         return moved
-    moved = low + np.abs(moved - low)
-    moved = high - np.abs(high - moved)
-    return np.maximum(moved, low, out=moved)
+    moved = lower + np.abs(moved - lower)
+    moved = upper - np.abs(upper - moved)
+    return np.maximum(moved, lower, out=moved)
 
 
-def _after_original(moved: NDArray[Any], where: NDArray[np.bool_]) -> Change:
-    """Put the original, which is not changed, before the copies of each row."""
+def _after_original(moved: NDArray[Any], where: Mask) -> Change:
+    """Insert the unchanged original before the copies of each row."""
     values = np.concatenate([moved[:, :1], moved], axis=1).ravel()
     first = np.zeros((len(moved), 1), dtype=bool)
     return values, np.concatenate([first, where], axis=1).ravel()

@@ -3,45 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_predict
 from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._validation import parameter_error
-from resilient_estimator.exceptions import is_count, is_number
+from resilient_estimator._typing import Floats
+from resilient_estimator._validation import (
+    COUNT,
+    NON_NEGATIVE,
+    Constraints,
+    check_parameters,
+)
 from resilient_estimator.reference import Reference
-from resilient_estimator.reference._residual_scale import residual_scales
 from resilient_estimator.stability._model_stability import Stability
 from resilient_estimator.stability._neighbour_differences import N_NEIGHBORS
 from resilient_estimator.stability._perturbation import Perturbation
 from resilient_estimator.stability._row_stability import (
     N_COPIES,
     SIZE,
-    Answers,
+    Neighbourhood,
     RowScores,
-    ask_classifier,
-    decides_by_proba,
-    read_moves,
-    score_rows,
+    RowStability,
+    follows_probabilities,
 )
 
 
 class StabilityScorer(BaseEstimator):
-    """Say for each row how stable a model's answer is when the row moves a little.
+    """Score how stable a model's predictions are when rows move a little.
 
     Copies of a row are moved half as far as near neighbours in training lie apart. Its
-    stability is ``(A + p) / 2``: A is the share of copies that get the same answer, p
+    stability is ``(A + p) / 2``: A is the share of copies with the same prediction, p
     the mean probability that they give to it; A alone where the model has no
-    probabilities. A regressor gives the same answer where the copy's differs by no more
+    probabilities. A regressor's predictions are the same where they differ by no more
     than `tolerance` times a robust standard deviation of its out-of-fold residuals.
 
-    Rows with a low stability are those about which a retrained model would often say
-    something else.
+    For rows with a low stability a retrained model often predicts something else.
 
     Parameters
     ----------
@@ -55,13 +55,13 @@ class StabilityScorer(BaseEstimator):
         How many near neighbours.
     immutable : sequence of str or int, default=()
         Columns that stay as they are.
-    bounds : dict of str or int to (float, float), default=None
-        Least and largest value of numbers, None meaning no limit.
-    monotone : dict of str or int to {1, -1}, default=None
-        Numbers that move only upwards, or only downwards.
+    limits : dict of str or int to (float, float), default=None
+        Smallest and largest value of numbers, None meaning no limit.
+    monotonic_cst : dict of str or int to {1, 0, -1}, default=None
+        Numbers that move only upwards (1), or only downwards (-1).
     tolerance : float, default=1.0
-        Of regressors: by how much an answer may change and still be the same.
-    seed : int, default=0
+        Of regressors: by how much a prediction may change and still be the same.
+    random_state : int, default=0
         Another seed gives other noise. The noise of a row follows from the seed and the
         row alone.
 
@@ -71,8 +71,10 @@ class StabilityScorer(BaseEstimator):
         The fitted model.
     perturbation_ : Perturbation
         How far near neighbours lie apart in each column; no row is kept.
-    tolerance_ : ndarray of float of shape (n_targets,) or None
-        By how much each number may change.
+    follows_proba_ : bool
+        Whether a classifier always predicts its most probable class.
+    residual_scales_ : ndarray of float of shape (n_targets,) or None
+        Robust standard deviation of a regressor's out-of-fold residuals.
 
     References
     ----------
@@ -92,6 +94,11 @@ class StabilityScorer(BaseEstimator):
     ((169,), True)
     """
 
+    _constraints: ClassVar[Constraints] = {
+        "n_neighbors": [COUNT],
+        "tolerance": [NON_NEGATIVE],
+    }
+
     def __init__(
         self,
         model: Any,
@@ -100,20 +107,20 @@ class StabilityScorer(BaseEstimator):
         size: float = SIZE,
         n_neighbors: int = N_NEIGHBORS,
         immutable: Any = (),
-        bounds: Mapping[Any, Any] | None = None,
-        monotone: Mapping[Any, int] | None = None,
+        limits: Mapping[Any, Any] | None = None,
+        monotonic_cst: Mapping[Any, int] | None = None,
         tolerance: float = 1.0,
-        seed: int = 0,
+        random_state: int = 0,
     ) -> None:
         self.model = model
         self.n_copies = n_copies
         self.size = size
         self.n_neighbors = n_neighbors
         self.immutable = immutable
-        self.bounds = bounds
-        self.monotone = monotone
+        self.limits = limits
+        self.monotonic_cst = monotonic_cst
         self.tolerance = tolerance
-        self.seed = seed
+        self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Measure how far near neighbours lie apart.
@@ -130,29 +137,26 @@ class StabilityScorer(BaseEstimator):
         self : StabilityScorer
             The fitted scorer.
         """
-        check_tolerance(self, self.tolerance)
-        if not is_count(self.n_neighbors):
-            expected = "an int >= 1"
-            raise parameter_error(self, "n_neighbors", expected, self.n_neighbors)
+        check_parameters(self)
         model = self.model if _is_fitted(self.model) else clone(self.model).fit(X, y)
-        self.tolerance_: NDArray[np.float64] | None = None
+        self.residual_scales_: Floats | None = None
         if not is_classifier(model):
-            self.tolerance_ = self.tolerance * self._residual_scales(model, X, y)
+            self.residual_scales_ = self._measure_residuals(model, X, y)
         self.perturbation_ = Perturbation.learn(X, n_neighbors=self.n_neighbors)
-        self._moves()
-        self._by_proba = decides_by_proba(model, X)
+        self._neighbourhood()  # its errors are better raised here than by predictions
+        self.follows_proba_ = follows_probabilities(model, X)
         self.model_ = model
         return self
 
-    def score_samples(self, X: Any) -> NDArray[np.float64]:
-        """Return how stable the answers to rows are.
+    def score_samples(self, X: Any) -> Floats:
+        """Return how stable the predictions for rows are.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows. The model is asked about a thousand of them and their copies at a
-            time; where that shows that more than ten seconds remain, a line of the
-            logger "resilient_estimator" says so.
+            Rows. The model predicts a thousand of them and their copies at a time;
+            where more than ten seconds remain after that, a line of the logger
+            "resilient_estimator" reports it.
 
         Returns
         -------
@@ -167,56 +171,48 @@ class StabilityScorer(BaseEstimator):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows, best such as the model did not learn from.
+            Rows, preferably ones that the model was not trained on.
 
         Returns
         -------
         stability : Stability
-            Share of the copies that get the answer of their row, with its 95 %
+            Share of the copies that keep their row's prediction, with its 95 %
             interval.
         """
         return Stability.of(self._score(X), n_copies=self.n_copies)
 
     def _score(self, X: Any) -> RowScores:
         check_is_fitted(self)
-        return score_rows(
-            self._ask, self.perturbation_, X, self._moves(), tolerance=self.tolerance_
+        rows = RowStability(
+            self.model_,
+            self.perturbation_,
+            follows_proba=self.follows_proba_,
+            residual_scales=self.residual_scales_,
         )
+        return rows.score(X, self._neighbourhood(), tolerance=self.tolerance)
 
-    def _ask(self, X: Any) -> Answers:
-        if is_classifier(self.model_):
-            return ask_classifier(self.model_, X, by_proba=self._by_proba)
-        return Answers(np.asarray(self.model_.predict(X)), None)
-
-    def _moves(self) -> Any:
-        return read_moves(
-            type(self).__name__,
+    def _neighbourhood(self) -> Neighbourhood:
+        return Neighbourhood.read(
+            self,
             self.perturbation_.names,
             n_copies=self.n_copies,
             size=self.size,
-            seed=self.seed,
+            random_state=self.random_state,
             immutable=self.immutable,
-            bounds=self.bounds,
-            monotone=self.monotone,
+            limits=self.limits,
+            monotonic_cst=self.monotonic_cst,
         )
 
-    def _residual_scales(self, model: Any, X: Any, y: Any) -> NDArray[np.float64]:
+    def _measure_residuals(self, model: Any, X: Any, y: Any) -> Floats:
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} needs y for a regressor: its tolerance is in "
                 "units of the residuals."
             )
         truth = np.asarray(y, dtype=float)
-        said = np.asarray(cross_val_predict(clone(model), X, y))
-        residuals = truth.reshape(said.shape) - said
-        return residual_scales(Reference.learn(residuals.reshape(len(said), -1)))
-
-
-def check_tolerance(owner: Any, tolerance: Any) -> None:
-    """Raise a ValueError unless the tolerance is a finite number of at least 0."""
-    if not is_number(tolerance) or not 0 <= tolerance < np.inf:
-        expected = "a finite float >= 0"
-        raise parameter_error(owner, "tolerance", expected, tolerance)
+        predictions = np.asarray(cross_val_predict(clone(model), X, y))
+        residuals = truth.reshape(predictions.shape) - predictions
+        return Reference.learn(residuals.reshape(len(residuals), -1)).robust_scales()
 
 
 def _is_fitted(model: Any) -> bool:

@@ -1,11 +1,11 @@
 """Two-sample statistics and p-values as pure functions of counts.
 
 `r` and `b` are counts of the reference and of the batch over the same cells, of shape
-(n_cells,), for ordered tests also (n_columns, n_cells). `inflation` is by what
-dependence between successive rows multiplies the variance of a mean.
+(n_cells,), for ordered tests also (n_columns, n_cells); `m` and `n` are their numbers
+of rows. `inflation` is the factor by which dependence between successive rows
+multiplies the variance of a mean.
 """
 
-from resilient_estimator._typing import Counts
 from resilient_estimator.statistics._categorical import (
     CategoryTests,
     category_tests,
@@ -15,62 +15,55 @@ from resilient_estimator.statistics._categorical import (
     population_stability,
     unseen_labels,
 )
+from resilient_estimator.statistics._combined_pvalues import cauchy_combination, holm
+from resilient_estimator.statistics._counts import SignificanceResult
 from resilient_estimator.statistics._effect_size import (
-    band,
     debiased,
+    kolmogorov_band,
     kolmogorov_bias,
     ordered_severity,
-    places_to_look,
+    severity_boundaries,
     share_bias,
     surged_cells,
     total_variation,
     total_variation_bias,
 )
-from resilient_estimator.statistics._multiplicity import cauchy, holm
 from resilient_estimator.statistics._ordered import (
-    Ordered,
-    anderson_darling,
-    anderson_darling_emphasis,
-    compare_ordered,
-    cramer_von_mises,
+    OrderedSamples,
+    anderson_darling_weight,
+    cramer_von_mises_weight,
     equal_groups,
     is_sparse,
-    kolmogorov_smirnov,
     kolmogorov_test,
     largest_distance,
     quadratic_test,
     spread_test,
     wasserstein,
 )
-from resilient_estimator.statistics._permutation import Comparison
 
 __all__ = [
     "CategoryTests",
-    "Comparison",
-    "Counts",
-    "Ordered",
-    "anderson_darling",
-    "anderson_darling_emphasis",
-    "band",
+    "OrderedSamples",
+    "SignificanceResult",
+    "anderson_darling_weight",
     "category_tests",
-    "cauchy",
+    "cauchy_combination",
     "chi_square",
-    "compare_ordered",
-    "cramer_von_mises",
+    "cramer_von_mises_weight",
     "debiased",
     "equal_groups",
     "holm",
     "is_sparse",
     "jensen_shannon",
+    "kolmogorov_band",
     "kolmogorov_bias",
-    "kolmogorov_smirnov",
     "kolmogorov_test",
     "largest_distance",
     "ordered_severity",
-    "places_to_look",
     "pool_rare_labels",
     "population_stability",
     "quadratic_test",
+    "severity_boundaries",
     "share_bias",
     "spread_test",
     "surged_cells",

@@ -8,48 +8,47 @@ import numpy as np
 from scipy import special
 
 from resilient_estimator._typing import Counts, Floats
-from resilient_estimator.statistics._effect_size import debiased
-from resilient_estimator.statistics._permutation import (
-    ENOUGH_EXPECTED,
-    Comparison,
-    Statistic,
+from resilient_estimator.statistics._counts import (
+    MIN_EXPECTED,
+    SignificanceResult,
     nonempty,
-    simulated,
     smallest_expected,
     sum_groups,
 )
+from resilient_estimator.statistics._effect_size import Z_90, debiased
+from resilient_estimator.statistics._permutation import Statistic, permutation_test
 
-MAX_SIMULATED_CELLS = 64
-SURELY_SEEN = 5
+MAX_TESTED_CELLS = 64
+MISS_PROBABILITY = np.exp(-5)
+NO_DIFFERENCE = SignificanceResult(0.0, 1.0)
 
 
 class CategoryTests(NamedTuple):
     """A test of all cells together, and one of the cell that gained most."""
 
-    chi_square: Comparison
-    surplus: Comparison
+    chi_square: SignificanceResult
+    surplus: SignificanceResult
 
 
 def category_tests(r: Counts, b: Counts, inflation: float = 1.0) -> CategoryTests:
-    """Chi-square test of homogeneity and test of the largest surplus.
+    """Run the chi-square test of homogeneity and the test of the largest surplus.
 
-    Both condition on the rows of both samples together, so both margins are random.
-    The chi-square statistic sees many small changes; the largest standardised surplus
-    sees one rare label that grows, which the chi-square test dilutes over all labels.
+    The chi-square statistic is sensitive to many small changes; the largest
+    standardised surplus to a single rare label that grows, which the chi-square test
+    dilutes over all labels. Both are conditional on the pooled counts.
 
-    Where a cell expects fewer than ten rows, the p-values are those of the permutation
-    distribution, simulated with a fixed seed (Patefield 1981). Else they are those of
+    Where the smallest expected count is below ten, the p-values are those of the
+    permutation distribution, simulated with a fixed seed. Otherwise they are those of
     the chi-square distribution, and of the largest of independent normal variables
     (Sidak 1967).
     """
     r, b = _merge_rarest(r, b)
     if len(r) < 2:
-        none = Comparison(0.0, 1.0)
-        return CategoryTests(none, none)
-    if smallest_expected(r, b) < ENOUGH_EXPECTED:
+        return CategoryTests(NO_DIFFERENCE, NO_DIFFERENCE)
+    if smallest_expected(r, b) < MIN_EXPECTED:
         both = [_chi_square_statistic, _largest_surplus]
-        result = simulated(both, r, b, inflation=inflation)
-        first, second = map(Comparison, result.statistic, result.pvalue)
+        result = permutation_test(both, r, b, inflation=inflation)
+        first, second = map(SignificanceResult, result.statistic, result.pvalue)
         return CategoryTests(first, second)
     statistic = float(_chi_square_statistic(r, b))
     largest = float(_largest_surplus(r, b))
@@ -57,81 +56,90 @@ def category_tests(r: Counts, b: Counts, inflation: float = 1.0) -> CategoryTest
     tail = special.ndtr(-np.sqrt(largest / inflation))
     one_cell = float(-np.expm1(len(r) * np.log1p(-tail)))
     return CategoryTests(
-        Comparison(statistic, all_cells), Comparison(largest, one_cell)
+        SignificanceResult(statistic, all_cells), SignificanceResult(largest, one_cell)
     )
 
 
-def chi_square(r: Counts, b: Counts, inflation: float = 1.0) -> Comparison:
-    """Chi-square test of homogeneity with both margins random.
+def chi_square(r: Counts, b: Counts, inflation: float = 1.0) -> SignificanceResult:
+    """Run the chi-square test of homogeneity, conditional on the pooled counts.
 
-    Of two cells the statistic has Yates' (1934) correction, as is customary. Where a
-    cell expects fewer than ten rows, the p-value is simulated, as in `category_tests`.
+    For two cells the statistic has Yates's (1934) continuity correction. Where the
+    smallest expected count is below ten, the p-value is simulated, as in
+    `category_tests`.
     """
     r, b = _merge_rarest(r, b)
     if len(r) < 2:
-        return Comparison(0.0, 1.0)
+        return NO_DIFFERENCE
     statistic = _yates_statistic if len(r) == 2 else _chi_square_statistic
-    if smallest_expected(r, b) < ENOUGH_EXPECTED:
-        result = simulated([statistic], r, b, inflation=inflation)
-        return Comparison(result.statistic[0], result.pvalue[0])
+    if smallest_expected(r, b) < MIN_EXPECTED:
+        return _permute(statistic, r, b, inflation)
     observed = float(statistic(r, b))
-    return Comparison(observed, float(special.chdtrc(len(r) - 1, observed / inflation)))
+    pvalue = float(special.chdtrc(len(r) - 1, observed / inflation))
+    return SignificanceResult(observed, pvalue)
 
 
-def population_stability(r: Counts, b: Counts, inflation: float = 1.0) -> Comparison:
-    """Compute the population stability index; empty cells count as half a row.
+def population_stability(
+    r: Counts, b: Counts, inflation: float = 1.0
+) -> SignificanceResult:
+    """Return the population stability index and its p-value.
 
-    Under the null, ``PSI / (1/m + 1/n)`` is chi-square distributed (Yurdakul 2018).
+    Empty cells count as half a row. Under the null hypothesis, ``PSI / (1/m + 1/n)``
+    has a chi-square distribution (Yurdakul 2018).
     """
     return _divergence_test(_stability_index, 1, *_merge_rarest(r, b), inflation)
 
 
-def jensen_shannon(r: Counts, b: Counts, inflation: float = 1.0) -> Comparison:
-    """Jensen-Shannon distance: the root of the divergence in nats.
+def jensen_shannon(r: Counts, b: Counts, inflation: float = 1.0) -> SignificanceResult:
+    """Return the Jensen-Shannon distance, the root of the divergence in nats.
 
-    For nearby distributions eight times the divergence is their chi-square distance
-    (Lin 1991), which gives the p-value.
+    For similar distributions eight times the divergence is close to their chi-square
+    distance (Lin 1991), which gives the p-value.
     """
     statistic = float(np.sqrt(_shannon_divergence(r, b)))
     merged = _merge_rarest(r, b)
     test = _divergence_test(_shannon_divergence, 8, *merged, inflation)
-    return Comparison(statistic, test.pvalue)
+    return SignificanceResult(statistic, test.pvalue)
 
 
-def unseen_labels(r: Counts, b: Counts, inflation: float = 1.0) -> Comparison:
-    """Test whether the first cell, labels that the reference lacks, is too full.
+def unseen_labels(r: Counts, b: Counts, inflation: float = 1.0) -> SignificanceResult:
+    """Test whether the batch has too many labels that the reference lacks.
 
-    A clean batch brings such labels as often as the reference has labels that occur
-    only once: ``E[unseen] / n = E[once] / m`` (Good 1953). Rows of one label come
-    together; how many at once is told by the batch's rows of the labels that the
-    reference has once. So ``unseen / together`` counts labels, and its tail given
-    both counts is binomial. The statistic is the unseen share beyond what is expected.
+    They are counted in the first cell. A clean batch has as many rows of such labels as
+    the reference has of labels that occur only once: ``E[unseen] / n = E[once] / m``
+    (Good 1953). Rows with the same label come together: how many at a time is estimated
+    from the batch's rows of the labels that occur once in the reference. So ``unseen /
+    rows_per_label`` counts labels, and given both counts its tail is binomial.
+
+    The statistic is the share of unseen labels in excess of the expected one.
     """
     m, n = r.sum(), b.sum()
     once = r[1:] == 1
     n_once, n_unseen = int(once.sum()), int(b[0])
-    together = inflation * (1 + b[1:][once].mean() if n_once else 1.0)
+    rows_per_label = inflation * (1 + b[1:][once].mean() if n_once else 1.0)
     if n_unseen == 0 or r[0]:
-        return Comparison(0.0, 1.0)
-    pvalue = special.betainc(n_unseen / together, n_once + 1, n / (n + together * m))
+        return NO_DIFFERENCE
+    pvalue = special.betainc(
+        n_unseen / rows_per_label, n_once + 1, n / (n + rows_per_label * m)
+    )
     rate = (n_unseen + n_once) / (m + n)
-    bias = 1.28 * np.sqrt(rate * (together / n + 1 / m))
+    bias = Z_90 * np.sqrt(rate * (rows_per_label / n + 1 / m))
     excess = max(n_unseen / n - n_once / m, 0.0)
-    return Comparison(float(debiased(excess, bias)), float(pvalue))
+    return SignificanceResult(float(debiased(excess, bias)), float(pvalue))
 
 
 def pool_rare_labels(r: Counts, b: Counts) -> tuple[Counts, Counts]:
-    """Pool the labels without a cell, which come first, with those that are as rare.
+    """Pool the first cell, of labels without one of their own, with labels as rare.
 
-    They must not stand alone: they have no cell because the reference lacks them or,
-    where it has too many labels, holds few of them. A label joins them if, by its rows
-    in both samples together, its place in the reference was not sure. As this does not
-    see how the rows are split, a permutation test remains one: a clean label breaks the
-    rule, with no cell although it has more rows, with probability below ``exp(-5)``.
+    It must not stand alone: its labels have no cell because the reference lacks them
+    or, where it has too many labels, holds only few of their rows. Another label is
+    pooled with them if, given its rows in both samples together, it might as well have
+    lacked a cell. This rule does not depend on how the rows are split between the
+    samples, so a permutation test stays valid: it fails for a clean label, which has no
+    cell although it has more rows, with probability below ``exp(-5)``.
     """
     pooled = r + b
     fewest = r[1:].min() if r[0] else 0
-    enough = special.pdtri(fewest, np.exp(-SURELY_SEEN))  # 5 if the reference lacks it
+    enough = special.pdtri(fewest, MISS_PROBABILITY)  # 5 if the reference lacks it
     rare = pooled * r.sum() < enough * pooled.sum()
     rare[0] = True
     return (
@@ -141,22 +149,23 @@ def pool_rare_labels(r: Counts, b: Counts) -> tuple[Counts, Counts]:
 
 
 def _chi_square_statistic(r: Counts, b: Counts) -> Floats:
-    pooled = r + b
-    m, n = r.sum(axis=-1, keepdims=True), b.sum(axis=-1, keepdims=True)
-    surplus = (b - pooled * (n / (m + n))) ** 2
-    return np.asarray(np.sum(surplus / (pooled * (m * n / (m + n) ** 2)), axis=-1))
+    return _pearson_statistic(r, b, correction=0.0)
 
 
 def _yates_statistic(r: Counts, b: Counts) -> Floats:
-    """Chi-square statistic of two cells, each deviation half a row smaller."""
+    return _pearson_statistic(r, b, correction=0.5)
+
+
+def _pearson_statistic(r: Counts, b: Counts, correction: float) -> Floats:
+    """Sum the squared deviations from the expected counts, each less a correction."""
     pooled = r + b
     m, n = r.sum(axis=-1, keepdims=True), b.sum(axis=-1, keepdims=True)
-    deviation = np.maximum(np.abs(b - pooled * (n / (m + n))) - 0.5, 0.0)
+    deviation = np.maximum(np.abs(b - pooled * (n / (m + n))) - correction, 0.0)
     return np.asarray(np.sum(deviation**2 / (pooled * (m * n / (m + n) ** 2)), axis=-1))
 
 
 def _largest_surplus(r: Counts, b: Counts) -> Floats:
-    """Square of the largest standardised surplus of the batch (hypergeometric)."""
+    """Square the largest standardised surplus of the batch (hypergeometric)."""
     pooled = r + b
     m, n = r.sum(axis=-1, keepdims=True), b.sum(axis=-1, keepdims=True)
     total = m + n
@@ -169,15 +178,15 @@ def _largest_surplus(r: Counts, b: Counts) -> Floats:
 def _merge_rarest(r: Counts, b: Counts) -> tuple[Counts, Counts]:
     """Keep the cells with most rows in both samples together, merge the others.
 
-    The pooled counts do not change when rows are permuted between the samples, so
-    choosing by them leaves the test exact.
+    The pooled counts do not change when rows are exchanged between the samples, so
+    the test stays exact.
     """
     r, b = nonempty(r, b)
-    if len(r) <= MAX_SIMULATED_CELLS:
+    if len(r) <= MAX_TESTED_CELLS:
         return r, b
     order = np.argsort(-(r + b), kind="stable")
     group = np.empty(len(r), dtype=np.intp)
-    group[order] = np.minimum(np.arange(len(r)), MAX_SIMULATED_CELLS - 1)
+    group[order] = np.minimum(np.arange(len(r)), MAX_TESTED_CELLS - 1)
     return sum_groups(r, group), sum_groups(b, group)
 
 
@@ -196,13 +205,20 @@ def _shannon_divergence(r: Counts, b: Counts) -> Floats:
 
 def _divergence_test(
     divergence: Statistic, factor: int, r: Counts, b: Counts, inflation: float
-) -> Comparison:
-    """Test by a divergence whose `factor`-fold is nearly the chi-square distance."""
+) -> SignificanceResult:
+    """Test a divergence, `factor` times which is close to the chi-square distance."""
     if len(r) < 2:
-        return Comparison(0.0, 1.0)
-    if smallest_expected(r, b) < ENOUGH_EXPECTED:
-        result = simulated([divergence], r, b, inflation=inflation)
-        return Comparison(result.statistic[0], result.pvalue[0])
+        return NO_DIFFERENCE
+    if smallest_expected(r, b) < MIN_EXPECTED:
+        return _permute(divergence, r, b, inflation)
     observed = float(divergence(r, b))
     scaled = factor * observed / (1 / r.sum() + 1 / b.sum()) / inflation
-    return Comparison(observed, float(special.chdtrc(len(r) - 1, scaled)))
+    return SignificanceResult(observed, float(special.chdtrc(len(r) - 1, scaled)))
+
+
+def _permute(
+    statistic: Statistic, r: Counts, b: Counts, inflation: float
+) -> SignificanceResult:
+    """Run the permutation test of a single statistic."""
+    result = permutation_test([statistic], r, b, inflation=inflation)
+    return SignificanceResult(result.statistic[0], result.pvalue[0])

@@ -1,4 +1,4 @@
-"""P-values by rank among calibration scores, and their sum after Fisher."""
+"""Conformal p-values of several scores, combined by Fisher's sum."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 
 from resilient_estimator._typing import Floats
 
-DECIMALS = 9  # what lies below depends on how many rows are multiplied at a time
+DECIMALS = 9  # further digits depend on how many rows are multiplied at a time
 
 
 class ConformalSum:
-    """Turn scores of several kinds into one p-value.
+    """Combine scores of several kinds into one p-value.
 
-    Each score has its rank among the scores of calibration rows,
-    ``p = (1 + #{calibration >= score}) / (n + 1)`` (Vovk, Gammerman and Shafer, 2005);
-    the ranks add up to ``A = -sum(log p)`` (Fisher, 1925). Since scores of a row depend
-    on one another, A has no chi-square distribution: it is ranked again, among the sums
-    of the calibration rows. If a row is exchangeable with them, its p-value is at most
-    alpha with a chance of about alpha.
+    Each score is ranked among the scores of calibration rows,
+    ``p = (1 + #{calibration >= score}) / (n + 1)`` (Vovk, Gammerman and Shafer, 2005),
+    and the p-values are combined to ``A = -sum(log p)`` (Fisher, 1925). Since the
+    scores of a row depend on one another, A does not have a chi-square distribution:
+    it is ranked again, among the sums of the calibration rows. The p-value of a row
+    that is exchangeable with them is at most alpha with a probability of about alpha.
 
     Parameters
     ----------
     scores : dict of str to ndarray of float of shape (n_calibration,)
-        Scores of the calibration rows; the higher the stranger.
+        Scores of the calibration rows; higher scores are more unusual.
 
     Attributes
     ----------
@@ -39,45 +39,50 @@ class ConformalSum:
     >>> from resilient_estimator.statistics._conformal_pvalues import ConformalSum
     >>> rng = np.random.default_rng(0)
     >>> ranks = ConformalSum({"a": rng.normal(size=999), "b": rng.normal(size=999)})
-    >>> ranks.p_values({"a": np.array([0.0, 9.0]), "b": np.array([0.0, 9.0])})
+    >>> ranks.pvalues({"a": np.array([0.0, 9.0]), "b": np.array([0.0, 9.0])})
     array([0.576, 0.001])
     """
 
     def __init__(self, scores: Mapping[str, Floats]) -> None:
         self.ranked = {name: np.sort(_round(each)) for name, each in scores.items()}
         parts = {
-            name: _p_values(ranked, _round(scores[name]), itself=1)
+            name: _pvalues(ranked, _round(scores[name]), itself=1)
             for name, ranked in self.ranked.items()
         }
         self.sums = np.sort(_fisher(parts))
 
     def parts(self, scores: Mapping[str, Floats]) -> dict[str, Floats]:
-        """Return the p-value of each kind of score.
+        """Return the p-value of each score by itself.
 
         Parameters
         ----------
         scores : dict of str to ndarray of float of shape (n_samples,)
-            Scores of rows.
-        """
-        return {
-            name: _p_values(ranked, _round(scores[name]))
-            for name, ranked in self.ranked.items()
-        }
-
-    def p_values(self, scores: Mapping[str, Floats]) -> Floats:
-        """Return the p-value of all kinds together.
-
-        Parameters
-        ----------
-        scores : dict of str to ndarray of float of shape (n_samples,)
-            Scores of rows.
+            Scores of new rows.
 
         Returns
         -------
-        p : ndarray of float of shape (n_samples,)
+        pvalues : dict of str to ndarray of float of shape (n_samples,)
             In [1 / (n_calibration + 1), 1].
         """
-        return _p_values(self.sums, _fisher(self.parts(scores)))
+        return {
+            name: _pvalues(ranked, _round(scores[name]))
+            for name, ranked in self.ranked.items()
+        }
+
+    def pvalues(self, scores: Mapping[str, Floats]) -> Floats:
+        """Return the p-value of all scores of a row together.
+
+        Parameters
+        ----------
+        scores : dict of str to ndarray of float of shape (n_samples,)
+            Scores of new rows.
+
+        Returns
+        -------
+        pvalues : ndarray of float of shape (n_samples,)
+            In [1 / (n_calibration + 1), 1].
+        """
+        return _pvalues(self.sums, _fisher(self.parts(scores)))
 
 
 def _fisher(parts: Mapping[str, Floats]) -> Floats:
@@ -85,8 +90,8 @@ def _fisher(parts: Mapping[str, Floats]) -> Floats:
     return _round(np.asarray(total))
 
 
-def _p_values(ranked: Floats, scores: Floats, *, itself: int = 0) -> Floats:
-    """Return p-values; with `itself`, each score is among the ranked ones already."""
+def _pvalues(ranked: Floats, scores: Floats, *, itself: int = 0) -> Floats:
+    """Return p-values; `itself` is 1 if each score is one of the ranked ones."""
     n_at_least = len(ranked) - np.searchsorted(ranked, scores, side="left")
     return np.asarray((1 + n_at_least - itself) / (len(ranked) + 1 - itself))
 

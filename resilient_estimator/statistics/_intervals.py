@@ -1,4 +1,4 @@
-"""Bounds of shares, and of the difference of two paired shares."""
+"""Confidence bounds of shares, of paired differences and of ratios of means."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy import stats
 
 from resilient_estimator._typing import Floats
 
-N_HALVINGS = 60  # of the range [-1, 1]: to the last digit of a double
+N_HALVINGS = 60  # of [-1, 1]: down to the last digit of a double
 
 
 def clopper_pearson_upper(count: Any, n: Any, *, alpha: float = 0.05) -> Floats:
@@ -18,11 +18,11 @@ def clopper_pearson_upper(count: Any, n: Any, *, alpha: float = 0.05) -> Floats:
     Parameters
     ----------
     count : array-like of int
-        How many of the rows have the property.
+        Number of rows with the property.
     n : array-like of int
         Number of rows.
     alpha : float, default=0.05
-        How often the bound may lie below the share.
+        Probability that the bound lies below the true share, at most.
 
     Returns
     -------
@@ -45,11 +45,11 @@ def clopper_pearson_lower(count: Any, n: Any, *, alpha: float = 0.05) -> Floats:
     Parameters
     ----------
     count : array-like of int
-        How many of the rows have the property.
+        Number of rows with the property.
     n : array-like of int
         Number of rows.
     alpha : float, default=0.05
-        How often the bound may lie above the share.
+        Probability that the bound lies above the true share, at most.
 
     Returns
     -------
@@ -66,16 +66,16 @@ def tango_statistic(gained: Any, lost: Any, n: Any, difference: Any) -> Floats:
     Parameters
     ----------
     gained, lost : array-like of int
-        Rows that only the second, and only the first of a pair got right.
+        Number of pairs of which only the second, or only the first, is correct.
     n : array-like of int
-        Number of rows.
+        Number of pairs.
     difference : array-like of float
-        The difference in (-1, 1) that is assumed to be true.
+        Difference under the null hypothesis, in (-1, 1).
 
     Returns
     -------
     z : ndarray of float
-        Standard normal if the difference is the assumed one; large if it is more.
+        Standard normal if the true difference is `difference`; large if it is larger.
 
     References
     ----------
@@ -97,17 +97,17 @@ def tango_statistic(gained: Any, lost: Any, n: Any, difference: Any) -> Floats:
 def tango_lower(gained: Any, lost: Any, n: Any, *, alpha: float = 0.05) -> Floats:
     """Return the one-sided lower bound of the difference of two paired shares.
 
-    It is the difference at which Tango's statistic reaches the normal quantile. Unlike
-    Wald's bound it holds for few discordant rows, none included.
+    This is the difference at which Tango's statistic reaches the normal quantile.
+    Unlike Wald's bound it holds with few discordant pairs, even with none.
 
     Parameters
     ----------
     gained, lost : array-like of int
-        Rows that only the second, and only the first of a pair got right.
+        Number of pairs of which only the second, or only the first, is correct.
     n : array-like of int
-        Number of rows.
+        Number of pairs.
     alpha : float, default=0.05
-        How often the bound may lie above the difference.
+        Probability that the bound lies above the true difference, at most.
 
     Returns
     -------
@@ -116,15 +116,17 @@ def tango_lower(gained: Any, lost: Any, n: Any, *, alpha: float = 0.05) -> Float
     """
     b, c, n = np.broadcast_arrays(*map(np.asarray, (gained, lost, n)))
     quantile = stats.norm.isf(alpha)
-    low, high = np.full(b.shape, -1.0), (b - c) / n
+    lower, upper = np.full(b.shape, -1.0), (b - c) / n
     for _ in range(N_HALVINGS):
-        middle = (low + high) / 2
+        middle = (lower + upper) / 2
         below = tango_statistic(b, c, n, middle) > quantile
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.asarray(low)
+        lower, upper = np.where(below, middle, lower), np.where(below, upper, middle)
+    return np.asarray(lower)
 
 
-def wilson(share: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(
+    share: float, n: float, confidence_level: float = 0.95
+) -> tuple[float, float]:
     """Return Wilson's interval of a share.
 
     Parameters
@@ -132,13 +134,13 @@ def wilson(share: float, n: float, confidence: float = 0.95) -> tuple[float, flo
     share : float
         Observed share, in [0, 1].
     n : float
-        Number of rows, or the number of independent ones that are worth as much.
-    confidence : float, default=0.95
-        Coverage.
+        Number of rows, or the effective number if they depend on one another.
+    confidence_level : float, default=0.95
+        Coverage of the interval.
 
     Returns
     -------
-    low, high : float
+    lower, upper : float
         In [0, 1].
 
     References
@@ -146,16 +148,16 @@ def wilson(share: float, n: float, confidence: float = 0.95) -> tuple[float, flo
     E. Wilson, "Probable inference, the law of succession, and statistical inference",
     JASA 22 (1927).
     """
-    z2 = float(stats.norm.isf((1 - confidence) / 2)) ** 2
+    z2 = float(stats.norm.isf((1 - confidence_level) / 2)) ** 2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     spread = np.sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n) / (1 + z2 / n)
     return max(float(centre - spread), 0.0), min(float(centre + spread), 1.0)
 
 
 def effective_wilson(
-    share: float, variance: float, n_samples: int, confidence: float = 0.95
+    share: float, variance: float, n_samples: int, confidence_level: float = 0.95
 ) -> tuple[float, float]:
-    """Return Wilson's interval of a share whose variance was measured.
+    """Return Wilson's interval of a share whose variance was estimated.
 
     Parameters
     ----------
@@ -164,12 +166,17 @@ def effective_wilson(
     variance : float
         Variance of the observed share.
     n_samples : int
-        Number of rows, which counts where no variance was seen.
-    confidence : float, default=0.95
-        Coverage.
+        Number of rows, which is used where the estimated variance is zero.
+    confidence_level : float, default=0.95
+        Coverage of the interval.
+
+    Returns
+    -------
+    lower, upper : float
+        In [0, 1].
     """
     n = share * (1 - share) / variance if variance > 0 else float(n_samples)
-    return wilson(share, max(n, 1.0), confidence)
+    return wilson(share, max(n, 1.0), confidence_level)
 
 
 def ratio_bounds(
@@ -180,14 +187,14 @@ def ratio_bounds(
     Parameters
     ----------
     numerator, denominator : ndarray of float of shape (n_samples,)
-        What is averaged; not negative.
+        Values to average; not negative.
     alpha : float, default=0.05
-        How often each of the bounds may be wrong.
+        Probability that either bound misses the true ratio.
 
     Returns
     -------
-    low, high : float
-        Infinite above where the mean of the denominator may be zero.
+    lower, upper : float
+        The upper bound is infinite where the mean of the denominator may be zero.
 
     References
     ----------

@@ -9,21 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.utils import _safe_indexing, indexable
 
 from resilient_estimator.tabular._table import NUMBERS, TEXT
 
 INTEGERS = ("int8", "int16", "int32", "int64")
 
 Change = tuple[NDArray[Any], NDArray[np.bool_]]
-
-
-def repeat(X: Any, rows: NDArray[np.intp]) -> Any:
-    """Return rows by their positions, as often as each is named, in X's container."""
-    if isinstance(X, np.ndarray):
-        return X[rows]
-    (X,) = indexable(X)
-    return _safe_indexing(X, rows)
 
 
 def replace_columns(X: Any, changes: Mapping[int, Change]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -15,6 +14,7 @@ ROOT_HALF = float(np.sqrt(0.5))  # two labels are one apart
 MIN_COUNT = 10
 MAX_LABELS = 64
 MIN_PIXELS = 20
+PIXEL_TOLERANCE = 0.1  # of the range of all columns
 
 
 class Embedding:
@@ -85,9 +85,8 @@ class Embedding:
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
             The reference.
         scaling : {"auto", "columns", "common"}, default="auto"
-            Whether each number has a scale of its own. "auto": a common one where at
-            least twenty columns are all numbers, and most of those that vary share
-            their least and their largest value, as pixels do.
+            Whether each number has a scale of its own. "auto": a common one where all
+            columns are numbers and look like pixels (see `are_pixels`).
         max_dims : int, default=None
             Most dimensions; principal axes beyond.
         min_count : int, default=10
@@ -104,12 +103,16 @@ class Embedding:
         n_features = table.shape[1]
         numeric = [table.kind(i) == "numeric" for i in range(n_features)]
         spans = [_span(table, i) if numeric[i] else _Span() for i in range(n_features)]
+        by_column = np.array(spans).reshape(-1, len(_Span._fields))
+        centers, *ranges = np.ascontiguousarray(by_column.T)
+        if scaling == "auto" and not all(numeric):
+            scaling = "columns"
         space = cls(
             column_names(table),
             named=table.names is not None,
             numeric=numeric,
-            centers=np.array([span.center for span in spans]),
-            scales=_scales(spans, scaling, all_numeric=all(numeric)),
+            centers=centers,
+            scales=column_scales(*ranges, scaling=scaling),
             labels=[
                 [] if numeric[i] else _frequent(table, i, min_count)
                 for i in range(n_features)
@@ -128,6 +131,12 @@ class Embedding:
             1 if numeric else len(texts) + 1
             for numeric, texts in zip(self.numeric, self.labels, strict=True)
         )
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether rows are pictures: twenty numbers or more, all on one scale."""
+        enough = all(self.numeric) and len(self.numeric) >= MIN_PIXELS
+        return enough and bool(np.ptp(self.scales) == 0)
 
     def embed(self, X: Any) -> Floats:
         """Return the coordinates of rows.
@@ -202,17 +211,49 @@ def _span(table: Table, index: int) -> _Span:
     return _Span(center, scale if scale > tiny else 0.0, low, high)
 
 
-def _scales(spans: Sequence[_Span], scaling: str, *, all_numeric: bool) -> Floats:
-    own = np.array([span.scale for span in spans])
-    varies = own > 0
-    common = scaling == "common"
-    if scaling == "auto" and all_numeric and varies.sum() >= MIN_PIXELS:
-        ends = np.array([(span.low, span.high) for span in spans])[varies]
-        counts = np.unique(ends, axis=0, return_counts=True)[1]
-        common = bool(counts.max() > varies.sum() / 2)
+def are_pixels(lower: Floats, upper: Floats) -> bool:
+    """Return whether columns look like the pixels of a picture.
+
+    There are at least twenty of them, and most span the range of all: their least and
+    their greatest value are within a tenth of that range from its ends.
+
+    Parameters
+    ----------
+    lower, upper : ndarray of float of shape (n_columns,)
+        Least and greatest value of each column that varies.
+    """
+    if len(lower) < MIN_PIXELS:
+        return False
+    least, greatest = lower.min(), upper.max()
+    tolerance = PIXEL_TOLERANCE * greatest - PIXEL_TOLERANCE * least  # no overflow
+    spans_all = (lower <= least + tolerance) & (upper >= greatest - tolerance)
+    return bool(spans_all.mean() > 0.5)
+
+
+def column_scales(
+    deviations: Floats, lower: Floats, upper: Floats, *, scaling: str = "auto"
+) -> Floats:
+    """Return the unit of each column.
+
+    Parameters
+    ----------
+    deviations : ndarray of float of shape (n_features,)
+        Standard deviation of each column, 0 where it is constant.
+    lower, upper : ndarray of float of shape (n_features,)
+        Least and greatest value of each column.
+    scaling : {"auto", "columns", "common"}, default="auto"
+        Whether each column has a unit of its own: its standard deviation, or 1 where
+        that is 0. "auto": a common one, the root mean square of the deviations, for
+        pixels.
+    """
+    varies = deviations > 0
+    common = scaling == "common" or (
+        scaling == "auto" and are_pixels(lower[varies], upper[varies])
+    )
     if common and varies.any():
-        return np.full(len(own), np.sqrt(np.mean(own[varies] ** 2)))
-    return np.where(varies, own, 1.0)
+        root_mean_square = np.sqrt(np.mean(deviations[varies] ** 2))
+        return np.full(len(deviations), root_mean_square)
+    return np.where(varies, deviations, 1.0)
 
 
 def _frequent(table: Table, index: int, min_count: int) -> list[str]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from hashlib import blake2b
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.utils import _safe_indexing
+
+from resilient_estimator._typing import Mask, Positions
+from resilient_estimator.tabular._rows import take_rows
 
 NUMBERS = frozenset("biuf")
 TEXT = frozenset("OSTU")
@@ -40,7 +43,9 @@ class Labels(NamedTuple):
 
 
 class Table:
-    """A read-only look at X, column by column.
+    """A read-only view of X, column by column.
+
+    A column is parsed at most once, whichever parts look at it.
 
     Parameters
     ----------
@@ -51,9 +56,11 @@ class Table:
         The whole table where all of it is numeric.
     columns : sequence
         The single columns where it is not.
+    rows : object, default=None
+        The container that the table was read from.
     """
 
-    __slots__ = ("_columns", "matrix", "names", "shape")
+    __slots__ = ("_columns", "_kinds", "_labels", "matrix", "names", "rows", "shape")
 
     def __init__(
         self,
@@ -62,11 +69,15 @@ class Table:
         *,
         matrix: Any = None,
         columns: Sequence[Any] = (),
+        rows: Any = None,
     ) -> None:
         self.names = names
         self.shape = shape
         self.matrix = matrix
+        self.rows = rows
         self._columns = columns
+        self._kinds: dict[int, str] = {}
+        self._labels: dict[int, Labels] = {}
 
     @property
     def is_sparse(self) -> bool:
@@ -77,7 +88,9 @@ class Table:
         """Return "numeric", "category" or "opaque" (neither number nor label)."""
         if self.matrix is not None:
             return "numeric"
-        return _kind(self._columns[index])
+        if index not in self._kinds:
+            self._kinds[index] = _kind(self._columns[index])
+        return self._kinds[index]
 
     def numbers(self, index: int) -> Numbers:
         """Return the column as numbers, NaN where it is missing or unreadable."""
@@ -101,7 +114,9 @@ class Table:
             return _labels(self.dense(index))
         if self.matrix is not None:
             return _labels(self.matrix[:, index])
-        return _labels(self._columns[index])
+        if index not in self._labels:
+            self._labels[index] = _labels(self._columns[index])
+        return self._labels[index]
 
     def levels(self, index: int) -> tuple[NDArray[np.intp], list[Any]]:
         """Return the column as codes, and one plain value for each distinct text."""
@@ -120,6 +135,24 @@ class Table:
         """Return where the column has no value."""
         return np.asarray(self.labels(index).codes == MISSING)
 
+    def take(self, rows: Mask | Positions) -> Table:
+        """Return some of the rows as a table, without reading the container again.
+
+        Parameters
+        ----------
+        rows : ndarray of bool of shape (n_samples,) or ndarray of int
+            Which rows, or their positions.
+        """
+        if rows.dtype == bool:
+            rows = np.flatnonzero(rows)
+        return Table(
+            self.names,
+            (len(rows), self.shape[1]),
+            matrix=None if self.matrix is None else self.matrix[rows],
+            columns=[_safe_indexing(column, rows) for column in self._columns],
+            rows=None if self.rows is None else take_rows(self.rows, rows),
+        )
+
     def positions(self, names: Sequence[str], *, named: bool) -> list[int | None]:
         """Return where the columns called `names` stand in this table.
 
@@ -134,9 +167,30 @@ class Table:
 
 
 def read_table(X: Any) -> Table | None:
-    """Return `X` as a Table, None if it is not two-dimensional tabular data."""
+    """Return `X` as a Table, None if it is not two-dimensional tabular data.
+
+    A Table is returned as it is.
+    """
     if isinstance(X, Table):
         return X
+    table = _read(X)
+    if table is not None:
+        table.rows = X
+    return table
+
+
+def read_rows(X: Any) -> Any:
+    """Return `X` as a Table, as it came if it is no table."""
+    table = read_table(X)
+    return X if table is None else table
+
+
+def container_of(X: Any) -> Any:
+    """Return the container that a Table was read from, anything else as it is."""
+    return X.rows if isinstance(X, Table) else X
+
+
+def _read(X: Any) -> Table | None:
     if isinstance(X, np.ndarray):
         return _read_array(X)
     if sparse.issparse(X):
@@ -155,20 +209,6 @@ def read_table(X: Any) -> Table | None:
 def column_names(table: Table) -> list[str]:
     """Return the names of the columns, "x0", "x1" ... where there are none."""
     return table.names or [f"x{i}" for i in range(table.shape[1])]
-
-
-def count_rows(X: Any) -> int:
-    """Return the number of rows of any array-like, 0 where it has none."""
-    shape = getattr(X, "shape", None)
-    if shape is None:
-        shape = (len(X),) if hasattr(X, "__len__") else np.asarray(X).shape
-    return int(shape[0]) if shape else 0
-
-
-def digest(text: str) -> int:
-    """Return a 63-bit fingerprint of a label that is too rare to be stored."""
-    raw = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(raw, "big") >> 1
 
 
 def _read_sparse(X: Any) -> Table | None:

@@ -1,4 +1,4 @@
-"""What guards have in common that hold a model's answer against a second opinion."""
+"""Divergence between a model's prediction and a second prediction for the same row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from functools import partial
 from math import ceil
-from typing import Any, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,38 +21,56 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from resilient_estimator._typing import Floats, Mask
-from resilient_estimator._validation import parameter_error
+from resilient_estimator._typing import Floats, Mask, Positions
+from resilient_estimator._validation import (
+    NON_NEGATIVE,
+    OPEN_PROPORTION,
+    SEED,
+    Constraints,
+    Satisfies,
+    check_parameters,
+)
 from resilient_estimator.adversarial._dense_net import (
     DenseNet,
     Matrix,
     log_softmax,
     softmax,
 )
-from resilient_estimator.adversarial._gradients import (
+from resilient_estimator.adversarial._scaled_model import (
     ScaledModel,
     Scaling,
     find_scaling,
     one_hot,
     probabilities,
 )
-from resilient_estimator.exceptions import is_number
-from resilient_estimator.tabular._table import (
-    Table,
-    column_names,
-    count_rows,
-    read_table,
-)
+from resilient_estimator.tabular._readable import find_columns, in_training_order
+from resilient_estimator.tabular._rows import count_rows
+from resilient_estimator.tabular._table import Table, column_names, read_table
 
 HELD_OUT = 0.2
-FAR_OFF = 1e6  # standard deviations; a float32 net is not asked about more
+FAR_OFF = 1e6  # standard deviations; more is too much for a float32 net
 
 
-class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
-    """Scores a row by how much a second opinion contradicts the model's answer.
+def _is_classifier(model: Any) -> bool:
+    try:
+        return not isinstance(model, type) and bool(is_classifier(model))
+    except (AttributeError, TypeError):  # not an estimator at all
+        return False
 
-    Subclasses learn the second opinion in `_learn` and give its logits in `_opinion`.
+
+class PredictionDivergence(OutlierMixin, TransformerMixin, BaseEstimator):
+    """Base class of guards whose score is how far a second prediction diverges.
+
+    Subclasses fit what makes the second prediction in `_fit_second`, and return its
+    logits in `_second_logits`.
     """
+
+    _constraints: ClassVar[Constraints] = {
+        "model": [Satisfies(_is_classifier, "a classifier")],
+        "temperature": [NON_NEGATIVE],
+        "alpha": [OPEN_PROPORTION],
+        "random_state": [SEED, None],
+    }
 
     model: Any
     temperature: float
@@ -60,15 +78,15 @@ class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
     random_state: Any
 
     @abstractmethod
-    def _learn(
-        self, Z: Matrix, answers: Floats, model: ScaledModel, rng: np.random.Generator
+    def _fit_second(
+        self, Z: Matrix, proba: Floats, model: ScaledModel, rng: np.random.Generator
     ) -> None: ...
 
     @abstractmethod
-    def _opinion(self, Z: Matrix) -> Matrix: ...
+    def _second_logits(self, Z: Matrix) -> Matrix: ...
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the second opinion, and how large the score of a usual row is.
+        """Fit what makes the second prediction, and the threshold of the score.
 
         Parameters
         ----------
@@ -89,31 +107,29 @@ class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
             If the model is not a classifier.
         ValueError
             If a column does not hold numbers, there are too few rows for `alpha`, or
-            the model is neither fitted nor are there labels.
+            the model is not fitted and there are no labels.
         """
-        self._check_parameters()
+        check_parameters(self)
         values = self._read_training(X)
-        rows = np.flatnonzero(np.isfinite(values).all(axis=1))
+        finite = np.flatnonzero(np.isfinite(values).all(axis=1))
         rng = np.random.default_rng(self.random_state)
-        learnt, held_out = self._split(rng.permutation(rows))
-        scaling = find_scaling(values[learnt].astype(np.float64))
+        training, held_out = self._split(rng.permutation(finite))
+        scaling = find_scaling(values[training].astype(np.float64))
         self.center_, self.scale_ = scaling
         (X,) = indexable(X)
-        self.model_, unseen = self._fitted(X, y, held_out)
+        self.model_, held_out_model = self._fit_models(X, y, held_out)
         self.classes_ = np.asarray(self.model_.classes_)
-        answers = self._answers(_safe_indexing(X, learnt), self.model_)
-        model = ScaledModel(self.model_, partial(_alike, X), scaling)
-        self._learn(scaling.into(values[learnt]), answers, model, rng)
-        kept = _safe_indexing(X, held_out)
-        scores = self._contradiction(
-            scaling.into(values[held_out]), self._answers(kept, unseen)
-        )
+        proba = self._proba(_safe_indexing(X, training), self.model_)
+        model = ScaledModel(self.model_, partial(_same_container, X), scaling)
+        self._fit_second(scaling.transform(values[training]), proba, model, rng)
+        proba = self._proba(_safe_indexing(X, held_out), held_out_model)
+        scores = self._divergence(scaling.transform(values[held_out]), proba)
         rank = ceil((len(scores) + 1) * (1 - self.alpha))
         self.offset_ = -float(np.sort(scores)[rank - 1])
         return self
 
     def score_samples(self, X: Any) -> Floats:
-        """Return how usual each row is: minus the contradiction.
+        """Return how usual each row is: minus the divergence.
 
         Parameters
         ----------
@@ -122,8 +138,8 @@ class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,)
-            Nats, zero and below; minus infinity where a row cannot be read.
+        scores : ndarray of float of shape (n_samples,)
+            In nats, at most zero; minus infinity where a row cannot be read.
         """
         check_is_fitted(self)
         return -self._scores(X, self._read(X))
@@ -138,12 +154,12 @@ class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        scores : ndarray of shape (n_samples,)
+        scores : ndarray of float of shape (n_samples,)
             Negative where a row is flagged.
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: Any) -> NDArray[np.intp]:
+    def predict(self, X: Any) -> Positions:
         """Return -1 for rows that are flagged and 1 for others.
 
         Parameters
@@ -159,7 +175,7 @@ class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def transform(self, X: Any) -> Floats:
-        """Return the contradiction as a column, to be watched by a drift detector.
+        """Return the divergence as a column, to be watched by a drift detector.
 
         Parameters
         ----------
@@ -168,13 +184,13 @@ class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        column : ndarray of shape (n_samples, 1)
-            Nats, zero and above; infinity where a row cannot be read.
+        column : ndarray of float of shape (n_samples, 1)
+            In nats, at least zero; infinity where a row cannot be read.
         """
         return -self.score_samples(X)[:, None]
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:  # noqa: ARG002
-        """Return the name of the column that `transform` makes.
+        """Return the name of the column that `transform` returns.
 
         Parameters
         ----------
@@ -186,15 +202,15 @@ class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
         names : ndarray of str of shape (1,)
             One name.
         """
-        return np.array(["contradiction"], dtype=object)
+        return np.array(["divergence"], dtype=object)
 
     def inspect(self, X: Any) -> Mapping[str, Mask]:
-        """Return which rows are adversarial.
+        """Return which rows look adversarial.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at. What is not a table of the right width gets no flag: the
+            Rows to inspect. What is not a table of the right width gets no flag: the
             wrapped estimator complains about it.
 
         Returns
@@ -215,19 +231,8 @@ class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def _check_parameters(self) -> None:
-        temperature, alpha = self.temperature, self.alpha
-        if not is_number(temperature) or not 0 <= temperature < np.inf:
-            expected = "a float in the range [0, inf)"
-            raise parameter_error(self, "temperature", expected, temperature)
-        if not is_number(alpha) or not 0 < alpha < 1:
-            expected = "a float in the range (0, 1)"
-            raise parameter_error(self, "alpha", expected, alpha)
-        if not _is_classifier(self.model):
-            raise parameter_error(self, "model", "a classifier", self.model)
-
-    def _split(self, rows: NDArray[np.intp]) -> tuple[Any, Any]:
-        """Return rows to learn from, and enough others to place the threshold."""
+    def _split(self, rows: Positions) -> tuple[Positions, Positions]:
+        """Return rows to train on, and enough others to set the threshold."""
         n_held_out = max(ceil(HELD_OUT * len(rows)), ceil(1 / self.alpha) - 1)
         if 2 * n_held_out > len(rows):
             raise ValueError(
@@ -237,54 +242,51 @@ class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
             )
         return rows[n_held_out:], rows[:n_held_out]
 
-    def _fitted(self, X: Any, y: Any, held_out: NDArray[np.intp]) -> tuple[Any, Any]:
-        """Return the fitted model, and one that has not seen the held-out rows.
+    def _fit_models(self, X: Any, y: Any, held_out: Positions) -> tuple[Any, Any]:
+        """Return the fitted model, and one that was not trained on the held-out rows.
 
-        A model that was fitted before is taken for both.
+        A model that is fitted already serves as both.
         """
         try:
             check_is_fitted(self.model)
         except NotFittedError:
             if y is None:
                 raise ValueError(
-                    f"The model of {type(self).__name__} is not fitted, so that fit "
-                    "needs y."
+                    f"{type(self).__name__} needs y, because its model is not fitted."
                 ) from None
         else:
             return self.model, self.model
         check_consistent_length(X, y)
         (y,) = indexable(y)
         rest = np.setdiff1d(np.arange(count_rows(X)), held_out)
-        unseen = clone(self.model)
-        unseen.fit(_safe_indexing(X, rest), _safe_indexing(y, rest))
-        return clone(self.model).fit(X, y), unseen
+        held_out_model = clone(self.model)
+        held_out_model.fit(_safe_indexing(X, rest), _safe_indexing(y, rest))
+        return clone(self.model).fit(X, y), held_out_model
 
-    def _answers(self, X: Any, model: Any) -> Floats:
-        """Return the answers, sharpened: M^(1/T) / sum M^(1/T), one-hot for T = 0."""
+    def _proba(self, X: Any, model: Any) -> Floats:
+        """Return a model's probabilities, sharpened; one-hot labels for T = 0."""
         if self.temperature == 0:
             return one_hot(model.predict(X), self.classes_)
-        return sharpened(
-            _columns_of(probabilities(model, X), model.classes_, self.classes_),
+        return sharpen(
+            _with_all_classes(probabilities(model, X), model.classes_, self.classes_),
             self.temperature,
         )
 
-    def _contradiction(self, Z: Matrix, answers: Floats) -> Floats:
-        return divergence(answers, log_softmax(self._opinion(Z)))
+    def _divergence(self, Z: Matrix, proba: Floats) -> Floats:
+        return kl_divergence(proba, log_softmax(self._second_logits(Z)))
 
     def _scores(self, X: Any, Z: Matrix) -> Floats:
         scores = np.full(len(Z), np.inf)
-        rows = np.flatnonzero(is_readable(Z).all(axis=1))
+        rows = np.flatnonzero(usable_cells(Z).all(axis=1))
         if len(rows):
-            answers = self._answers(self._chosen(X, rows), self.model_)
-            scores[rows] = self._contradiction(Z[rows], answers)
+            proba = self._proba(self._rows_for_model(X, rows), self.model_)
+            scores[rows] = self._divergence(Z[rows], proba)
         return scores
 
-    def _chosen(self, X: Any, rows: NDArray[np.intp]) -> Any:
-        """Return these rows as the model knows them."""
-        (X,) = indexable(X)
-        table = read_table(X)
-        if table and self.named_ and table.names not in (None, self.feature_names_):
-            X = _safe_indexing(X, self.feature_names_, axis=1)
+    def _rows_for_model(self, X: Any, rows: Positions) -> Any:
+        """Return some rows with the columns in the order that the model expects."""
+        table = cast("Table", read_table(X))
+        X = in_training_order(X, table, self.feature_names_, named=self.named_)
         return X if len(rows) == count_rows(X) else _safe_indexing(X, rows)
 
     def _read_training(self, X: Any) -> NDArray[Any]:
@@ -294,17 +296,17 @@ class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
         self.feature_names_ = column_names(table)
         self.named_ = table.names is not None
         self.n_features_in_ = table.shape[1]
-        bad = [
+        not_numeric = [
             name
             for index, name in enumerate(self.feature_names_)
             if table.kind(index) != "numeric"
         ]
-        if bad:
+        if not_numeric:
             raise ValueError(
                 f"{type(self).__name__} needs columns of numbers; these are not: "
-                f"{bad!r}. Encode them before, as in a Pipeline."
+                f"{not_numeric!r}. Encode them before, as in a Pipeline."
             )
-        return _block(table, list(range(table.shape[1])))
+        return _read_block(table, list(range(table.shape[1])))
 
     def _read(self, X: Any) -> Matrix:
         """Return the scaled rows.
@@ -314,26 +316,16 @@ class SecondOpinion(OutlierMixin, TransformerMixin, BaseEstimator):
         ValueError
             If the columns are not those of `fit`.
         """
-        table = read_table(X)
-        width = len(self.feature_names_)
-        places: list[Any] = [None]
-        if table is not None:
-            places = table.positions(self.feature_names_, named=self.named_)
-        if table is None or None in places:
+        found = find_columns(X, self.feature_names_, named=self.named_)
+        if found is None:
             raise ValueError(
-                f"{type(self).__name__} needs the {width} columns of its training."
+                f"{type(self).__name__} needs the {len(self.feature_names_)} columns "
+                "that it was fitted to."
             )
-        return Scaling(self.center_, self.scale_).into(_block(table, places))
+        return Scaling(self.center_, self.scale_).transform(_read_block(*found))
 
 
-def _is_classifier(model: Any) -> bool:
-    try:
-        return not isinstance(model, type) and bool(is_classifier(model))
-    except (AttributeError, TypeError):  # it is no estimator at all
-        return False
-
-
-def sharpened(proba: Floats, temperature: float) -> Floats:
+def sharpen(proba: Floats, temperature: float) -> Floats:
     """Return M^(1/T) / sum M^(1/T); for T = 0, one for the largest."""
     if temperature == 0:
         return one_hot(proba.argmax(axis=1), np.arange(proba.shape[1]))
@@ -342,21 +334,21 @@ def sharpened(proba: Floats, temperature: float) -> Floats:
         return softmax(logits).astype(np.float64)
 
 
-def divergence(answers: Floats, log_opinion: Matrix) -> Floats:
-    """Return KL(answer || opinion) per row, in nats; of a label, its surprise."""
-    surprise = -(answers * log_opinion).sum(axis=1)
-    positive = np.where(answers > 0, answers, 1.0)
-    entropy = -(answers * np.log(positive)).sum(axis=1)
+def kl_divergence(proba: Floats, log_other: Matrix) -> Floats:
+    """Return KL(proba || other) of each row, in nats; of a label, its surprise."""
+    surprise = -(proba * log_other).sum(axis=1)
+    positive = np.where(proba > 0, proba, 1.0)
+    entropy = -(proba * np.log(positive)).sum(axis=1)
     return np.asarray(np.maximum(surprise - entropy, 0.0))
 
 
-def is_readable(Z: Matrix) -> Mask:
-    """Return which scaled cells are numbers that a net can be asked about."""
+def usable_cells(Z: Matrix) -> Mask:
+    """Return which scaled cells are numbers, and not too large for a net."""
     return np.asarray(np.abs(Z) <= FAR_OFF)
 
 
-def stored(net: DenseNet) -> dict[str, Any]:
-    """Return a net as a dict of arrays."""
+def net_arrays(net: DenseNet) -> dict[str, Any]:
+    """Return a net as a dict of arrays, the arguments of `DenseNet`."""
     return {
         "weights": net.weights,
         "biases": net.biases,
@@ -364,7 +356,7 @@ def stored(net: DenseNet) -> dict[str, Any]:
     }
 
 
-def _columns_of(proba: Floats, known: Any, classes: NDArray[Any]) -> Floats:
+def _with_all_classes(proba: Floats, known: Any, classes: NDArray[Any]) -> Floats:
     """Return probabilities with zeros for each class that the model does not know."""
     if len(known) == len(classes):
         return proba
@@ -373,7 +365,7 @@ def _columns_of(proba: Floats, known: Any, classes: NDArray[Any]) -> Floats:
     return wide
 
 
-def _block(table: Table, places: list[int]) -> NDArray[Any]:
+def _read_block(table: Table, places: list[int]) -> NDArray[Any]:
     """Return columns side by side, NaN where a cell is not a number."""
     if table.is_sparse:
         return np.asarray(table.matrix[:, places].toarray())
@@ -383,7 +375,7 @@ def _block(table: Table, places: list[int]) -> NDArray[Any]:
     return np.column_stack([table.numbers(place).values for place in places])
 
 
-def _alike(X: Any, values: Floats) -> Any:
+def _same_container(X: Any, values: Floats) -> Any:
     """Return values in the container of `X`, with the names of its columns."""
     if hasattr(X, "iloc"):
         return type(X)(values, columns=X.columns)

@@ -1,30 +1,29 @@
-"""A fitted classifier as a small net, so that its answers can be differentiated.
+"""A fitted classifier as a small net, so that its outputs can be differentiated.
 
-Linear models and multilayer perceptrons are nets already, and whatever stands before
-them in a Pipeline is folded into their first layer if it is affine. Of any other model
-a student is made: a net that is taught its probabilities (Hinton et al., 2015).
+Linear models and multilayer perceptrons are nets already; affine steps before them in a
+Pipeline are folded into the first layer. Any other model is replaced by a student: a
+net trained on the model's probabilities (Hinton et al., 2015).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 
-from resilient_estimator._typing import Floats
+from resilient_estimator._typing import Floats, Positions
 from resilient_estimator.adversarial._dense_net import (
     ROWS_AT_ONCE,
     Adam,
     DenseNet,
     Matrix,
-    schedule,
+    minibatches,
     softmax,
 )
+from resilient_estimator.adversarial._scaled_model import ScaledModel
 
 Layers = tuple[list[Floats], list[Floats], str]
 
@@ -40,126 +39,36 @@ N_NEIGHBORS = 5
 N_LOCAL = 2000
 
 
-class Scaling(NamedTuple):
-    """Where the origin and the unit of each column are, for the nets.
-
-    Parameters
-    ----------
-    center, scale : ndarray of shape (n_features,)
-        A row ``x`` is ``(x - center) / scale`` to a net.
-    """
-
-    center: Floats
-    scale: Floats
-
-    def into(self, values: NDArray[Any]) -> Matrix:
-        """Return rows as the nets see them; too large numbers become infinite."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.asarray((values - self.center) / self.scale, dtype=np.float32)
-
-    def back(self, Z: NDArray[Any]) -> Floats:
-        """Return rows as the model sees them."""
-        return np.asarray(Z * self.scale + self.center, dtype=np.float64)
-
-
-def find_scaling(values: Floats) -> Scaling:
-    """Return one unit for columns that share a range, as pixels do, else one each.
-
-    They do if at least three columns vary and, in the middle of them, the minimum and
-    the maximum of a column are within a tenth of those of the whole table.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples, n_features)
-        Training rows, all of them finite.
-    """
-    center, spread = values.mean(axis=0), values.std(axis=0)
-    varies = spread > 0
-    spread[~varies] = 1.0
-    low, high = values.min(axis=0)[varies], values.max(axis=0)[varies]
-    if varies.sum() >= 3:
-        tenth = 0.1 * (high.max() - low.min())
-        reach = np.median(high) >= high.max() - tenth
-        if reach and np.median(low) <= low.min() + tenth:
-            spread[:] = np.sqrt(np.mean(np.square(spread[varies])))
-    return Scaling(center, spread)
-
-
-class ScaledModel(NamedTuple):
-    """A fitted classifier, asked about rows as the nets see them.
-
-    Parameters
-    ----------
-    model : classifier
-        Fitted.
-    container : callable
-        Makes of an ndarray the container that the model knows.
-    scaling : Scaling
-        Origin and unit of each column.
-    """
-
-    model: Any
-    container: Callable[[Floats], Any]
-    scaling: Scaling
-
-    def proba(self, Z: Matrix) -> Floats:
-        """Return the model's probabilities for scaled rows."""
-        return probabilities(self.model, self.container(self.scaling.back(Z)))
-
-
-def probabilities(model: Any, X: Any) -> Floats:
-    """Return a classifier's probabilities: zeros and ones where it has none.
-
-    Raises
-    ------
-    ValueError
-        If the classifier has several outputs.
-    """
-    classes = model.classes_
-    if hasattr(model, "predict_proba"):
-        proba = np.asarray(model.predict_proba(X), dtype=np.float64)
-    else:
-        proba = one_hot(model.predict(X), np.asarray(classes))
-    if proba.ndim != 2 or proba.shape[1] != len(classes):
-        raise ValueError(f"A classifier with one output is needed. Got {model!r}.")
-    return proba
-
-
-def one_hot(labels: Any, classes: NDArray[Any]) -> Floats:
-    """Return one where a label is, zero elsewhere."""
-    return np.asarray(np.asarray(labels)[:, None] == classes, dtype=np.float64)
-
-
 def as_net(
     model: ScaledModel, Z: Matrix, rng: np.random.Generator
 ) -> tuple[DenseNet, bool]:
-    """Return a classifier as a net from scaled rows to logits, and whether it is exact.
+    """Return a net from scaled rows to logits, and whether it is the classifier itself.
 
     Parameters
     ----------
     model : ScaledModel
         The classifier.
     Z : ndarray of float32 of shape (n_samples, n_features)
-        Scaled rows: the net must reproduce the model's probabilities on them, otherwise
-        a student learns from them.
+        Scaled rows: if the net does not reproduce the model's probabilities on them, a
+        student is trained on them.
     rng : Generator
-        For the student.
+        Source of randomness of the student.
     """
-    net = _own_net(model)
+    net = _exact_net(model)
     if net is not None and _reproduces(net, model, Z):
         return net, True
     return distill(model, Z, rng), False
 
 
-def _own_net(asked: ScaledModel) -> DenseNet | None:
+def _exact_net(model: ScaledModel) -> DenseNet | None:
     """Return a model with coefficients as a net; wrong if a step is not affine."""
-    transformer, predictor = _unwrapped(asked.model)
+    transformer, predictor = _split_pipeline(model.model)
     layers = _layers(predictor)
     if layers is None:
         return None
     weights, biases, activation = layers
     try:
-        weights[0], biases[0] = _folded(asked, transformer, weights[0], biases[0])
+        weights[0], biases[0] = _fold(model, transformer, weights[0], biases[0])
     except (TypeError, ValueError, AttributeError):  # a step that has other columns
         return None
     return DenseNet(weights, biases, activation)
@@ -167,21 +76,21 @@ def _own_net(asked: ScaledModel) -> DenseNet | None:
 
 def _reproduces(net: DenseNet, model: ScaledModel, Z: Matrix) -> bool:
     rows = Z[np.linspace(0, len(Z) - 1, min(len(Z), N_CHECKED)).astype(int)]
-    mine, proba = softmax(net(rows)), model.proba(rows)
-    same = mine.shape == proba.shape
-    return same and bool(np.abs(mine - proba).max() < TOLERANCE)
+    found, expected = softmax(net(rows)), model.proba(rows)
+    same_shape = found.shape == expected.shape
+    return same_shape and bool(np.abs(found - expected).max() < TOLERANCE)
 
 
-def _unwrapped(model: Any) -> tuple[Any, Any]:
-    """Return the steps before the predictor as one (None: there are none), and it."""
+def _split_pipeline(model: Any) -> tuple[Any, Any]:
+    """Return the steps before the predictor as one, or None, and the predictor."""
     while hasattr(model, "best_estimator_") or isinstance(model, FrozenEstimator):
         frozen = isinstance(model, FrozenEstimator)
         model = model.estimator if frozen else model.best_estimator_
     if not isinstance(model, Pipeline):
         return None, model
     if len(model) == 1:
-        return _unwrapped(model[-1])
-    nested, predictor = _unwrapped(model[-1])
+        return _split_pipeline(model[-1])
+    nested, predictor = _split_pipeline(model[-1])
     first = model[:-1]
     if nested is not None:
         first = Pipeline([("outer", first), ("inner", nested)])
@@ -207,22 +116,22 @@ def _layers(predictor: Any) -> Layers | None:
     return weights, biases, activation
 
 
-def _folded(
-    asked: ScaledModel, transformer: Any, weights: Floats, bias: Floats
+def _fold(
+    model: ScaledModel, transformer: Any, weights: Floats, bias: Floats
 ) -> tuple[Floats, Floats]:
-    """Fold scaling and transformer into the first layer: both are taken for affine.
+    """Fold scaling and transformer into the first layer, taking both for affine.
 
-    The matrix of an affine map is found by asking it at the origin and one unit away
+    The matrix of an affine map follows from its values at the origin and one unit away
     from it along each column.
     """
-    center, scale = asked.scaling
+    center, scale = model.scaling
     if transformer is None:
         return weights * scale[:, None], bias + center @ weights
 
     def first_layer(rows: Floats) -> Floats:
-        made = transformer.transform(asked.container(rows))
-        made = made.toarray() if hasattr(made, "toarray") else np.asarray(made)
-        return np.asarray(made @ weights, dtype=np.float64)
+        values = transformer.transform(model.container(rows))
+        values = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
+        return np.asarray(values @ weights, dtype=np.float64)
 
     origin = first_layer(center[None, :])
     moved = []
@@ -235,9 +144,9 @@ def _folded(
 
 
 def distill(model: ScaledModel, Z: Matrix, rng: np.random.Generator) -> DenseNet:
-    """Return a student: a net taught the probabilities of a model.
+    """Return a student: a net trained on the probabilities of a model.
 
-    It learns from the rows and from as many which are moved by noise of half the usual
+    It is trained on the rows and on a copy of each with noise of half the usual
     difference between neighbours, so that it knows the model between rows too. Its loss
     is the cross-entropy with the model's probabilities.
 
@@ -248,15 +157,15 @@ def distill(model: ScaledModel, Z: Matrix, rng: np.random.Generator) -> DenseNet
     Z : ndarray of float32 of shape (n_samples, n_features)
         Scaled rows.
     rng : Generator
-        Where noise and weights come from.
+        Source of randomness of noise and weights.
     """
     noise = LOCAL_NOISE * _local_scale(Z, rng) * rng.standard_normal(Z.shape)
     rows = np.concatenate([Z, Z + noise]).astype(np.float32)
     target = model.proba(rows).astype(np.float32)
-    net = DenseNet.drawn((Z.shape[1], *STUDENT_SIZES, target.shape[1]), rng)
+    net = DenseNet.initialized((Z.shape[1], *STUDENT_SIZES, target.shape[1]), rng)
     optimizer = Adam(net.parameters, STUDENT_RATE)
     n_epochs = max(STUDENT_EPOCHS, round(STUDENT_STEPS * STUDENT_BATCH / len(rows)))
-    for batch, rate in schedule(len(rows), STUDENT_BATCH, n_epochs, rng):
+    for batch, rate in minibatches(len(rows), STUDENT_BATCH, n_epochs, rng):
         values = net.layers(rows[batch])
         error = (softmax(values[-1]) - target[batch]) / np.float32(len(batch))
         gradients = net.backward(values, error, parameters=True)[1]
@@ -274,10 +183,10 @@ def _local_scale(Z: Matrix, rng: np.random.Generator) -> Floats:
     return np.asarray(np.mean(gaps, axis=0), dtype=np.float64)
 
 
-def against(
-    net: DenseNet, Z: Matrix, labels: NDArray[np.intp], rng: np.random.Generator
+def fast_gradient_signs(
+    net: DenseNet, Z: Matrix, labels: Positions, rng: np.random.Generator
 ) -> Matrix:
-    """Return the signs of steps that change the net's answers, one kind for each row.
+    """Return the signs of steps that change the net's predictions.
 
     Half of the rows are moved away from their label (Goodfellow et al., 2015), the
     others towards a class drawn at random (Kurakin et al., 2017).
@@ -289,9 +198,9 @@ def against(
     Z : ndarray of float32 of shape (n_samples, n_features)
         Scaled rows.
     labels : ndarray of int of shape (n_samples,)
-        The model's answers.
+        Positions of the predicted classes.
     rng : Generator
-        Where the classes come from.
+        Source of the random classes.
     """
     values = net.layers(Z)
     n_samples, n_classes = values[-1].shape

@@ -1,4 +1,4 @@
-"""Count the rows of a table over the cells of all its columns."""
+"""Count the rows of a table in the cells of all its columns."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from numpy.typing import NDArray
 from resilient_estimator._typing import Counts, Floats, Positions
 from resilient_estimator.reference._bin_lookup import BinLookup, choose_scale
 from resilient_estimator.reference._bins import Bins, NumericBins
-from resilient_estimator.reference._normal_scores import PairScores
+from resilient_estimator.reference._normal_scores import PairedColumns
 from resilient_estimator.tabular._table import Table
 
 Places = Sequence[int | None]
 
 GROUP = 64  # columns that are looked up together
-MAX_KEPT = 1024  # columns whose guides are kept
-CHUNK_ROWS = 4096  # so that sums of products of scores are exact in float32
+MAX_KEPT = 1024  # columns whose look-up tables are kept
+CHUNK_ROWS = 4096  # few enough for exact sums of products of scores in float32
 CHUNK_VALUES = 1 << 18
 
 
 class _Group(NamedTuple):
-    """Numeric columns that are looked up together; `base` is where they begin."""
+    """Numeric columns that are looked up together, and where their cells begin."""
 
     columns: Positions
-    base: int
-    guide: BinLookup
+    first_cell: int
+    lookup: BinLookup
 
 
-class Histogram:
-    """Counts batches over fixed cells.
+class BinCounter:
+    """Counts the rows of batches in fixed cells.
 
     Parameters
     ----------
-    cells : list of cells
-        One per column.
+    bins : list of NumericBins, CategoryBins or OpaqueBins
+        The cells of each column.
     offsets : ndarray of int of shape (n_columns + 1,)
-        Position of each column's first cell, and of the first product of a pair.
-    pairs : PairScores
-        Columns whose products are counted.
+        Position of each column's first cell; the last entry is the number of cells.
+    pairs : PairedColumns
+        Columns whose products are summed.
     """
 
     def __init__(
-        self, cells: Sequence[Bins], offsets: NDArray[np.intp], pairs: PairScores
+        self, bins: Sequence[Bins], offsets: Positions, pairs: PairedColumns
     ) -> None:
-        self._cells = cells
+        self._bins = bins
         self._offsets = offsets
         self._pairs = pairs
-        numeric = [i for i, c in enumerate(cells) if isinstance(c, NumericBins)]
+        numeric = [i for i, each in enumerate(bins) if isinstance(each, NumericBins)]
         self._numeric = np.array(numeric, dtype=np.intp)
         self._score_of = np.zeros(offsets[-1], dtype=np.float32)
-        self._slot = np.full(len(cells), -1)
+        self._slot = np.full(len(bins), -1)
         for slot, column in enumerate(pairs.columns):
             start, stop = offsets[column : column + 2]
             self._score_of[start:stop] = pairs.scores[slot]
@@ -61,47 +61,53 @@ class Histogram:
         self._kept: list[_Group] = []
 
     def count(self, table: Table, places: Places, counts: Counts) -> None:
-        """Add the rows of a table to counts of all cells and products.
+        """Add the rows of a table to the counts of cells and the sums of products.
 
         Parameters
         ----------
         table : Table
             The batch.
         places : list of int or None
-            Where each column stands in the table; None where it lacks it.
-        counts : ndarray of int64
+            Position of each column in the table; None if the table lacks it.
+        counts : ndarray of int64 of shape (n_counts,)
             Zeros, to which the rows are added.
         """
         dense = self._read(table, places)
         products: Any = 0
         for located in self._locate(dense):
             for group, found in located:
-                span = counts[group.base : group.base + group.guide.end]
-                span += np.bincount(found.ravel(), minlength=len(span))
-            if self._pairs.n_products:
+                own = counts[group.first_cell :][: group.lookup.end]
+                own += np.bincount(found.ravel(), minlength=len(own))
+            if self._pairs.n_pairs:
                 z = self._score(located)
                 products = products + z.T @ z
-        for i, (cells, place) in enumerate(zip(self._cells, places, strict=True)):
+        self._count_others(table, places, counts, dense)
+        if self._pairs.n_pairs and np.ndim(products):
+            first = len(counts) - self._pairs.n_pairs
+            counts[first:] += self._pairs.flatten(products).astype(np.int64)
+
+    def _count_others(
+        self, table: Table, places: Places, counts: Counts, dense: _Dense
+    ) -> None:
+        """Count the columns that are not looked up, one by one."""
+        for i, (bins, place) in enumerate(zip(self._bins, places, strict=True)):
             if i not in dense.present:
                 own = slice(*self._offsets[i : i + 2].tolist())
-                counts[own] = 0 if place is None else cells.count(table, place)
-        if self._pairs.n_products and np.ndim(products):
-            first = len(counts) - self._pairs.n_products
-            counts[first:] += self._pairs.upper(products).astype(np.int64)
+                counts[own] = 0 if place is None else bins.count(table, place)
 
     def scores(self, table: Table, places: Places) -> Iterator[NDArray[np.float32]]:
-        """Yield the scores of the paired columns, some thousand rows at a time."""
+        """Yield the scores of the paired columns, a few thousand rows at a time."""
         return map(self._score, self._locate(self._read(table, places)))
 
     def _read(self, table: Table, places: Places) -> _Dense:
-        """Read the columns that are looked up: of a sparse matrix only the paired."""
+        """Read the columns to look up: of a sparse matrix only the paired ones."""
         wanted = self._pairs.columns if table.is_sparse else self._numeric.tolist()
         return _Dense(table, places, wanted)
 
     def _locate(self, dense: _Dense) -> Iterator[list[tuple[_Group, Positions]]]:
-        """Yield the cells of all values that are looked up, chunk by chunk.
+        """Yield the cells of all values to look up, chunk by chunk.
 
-        Each chunk is written over the one before it.
+        Each chunk overwrites the previous one.
         """
         if not dense.present:
             return
@@ -118,7 +124,7 @@ class Histogram:
         for start in range(0, dense.n_rows, n_rows):
             rows = slice(start, min(start + n_rows, dense.n_rows))
             yield [
-                (group, group.guide.locate(dense.block(group.columns, rows), out))
+                (group, group.lookup.locate(dense.block(group.columns, rows), out))
                 for group, out in zip(groups, found, strict=True)
             ]
 
@@ -129,15 +135,15 @@ class Histogram:
             slot = self._slot[group.columns]
             paired = slot >= 0
             if paired.any():
-                score_of = self._score_of[group.base :]
+                score_of = self._score_of[group.first_cell :]
                 chosen = found if paired.all() else found[:, paired]
                 z[:, slot[paired]] = score_of.take(chosen)
         return z
 
     def _groups(self, wanted: AbstractSet[int] | None) -> Iterator[_Group]:
-        """Make guides for up to 64 columns each, those of one scale together."""
+        """Yield look-ups of up to 64 columns with the same scale."""
         chosen = [i for i in self._numeric.tolist() if wanted is None or i in wanted]
-        edges = [_edges(self._cells[i]) for i in chosen]
+        edges = [_edges(self._bins[i]) for i in chosen]
         by_scale: tuple[list[int], list[int]] = [], []
         for start in range(0, len(edges), GROUP):
             scales = choose_scale(edges[start : start + GROUP])
@@ -147,21 +153,24 @@ class Histogram:
             for start in range(0, len(members), GROUP):
                 some = members[start : start + GROUP]
                 columns = np.array([chosen[i] for i in some], dtype=np.intp)
-                base = int(self._offsets[columns[0]])
-                at = self._offsets[columns] - base
-                own = [edges[i] for i in some]
-                yield _Group(columns, base, BinLookup(own, at, logarithmic=bool(scale)))
+                first_cell = int(self._offsets[columns[0]])
+                lookup = BinLookup(
+                    [edges[i] for i in some],
+                    self._offsets[columns] - first_cell,
+                    logarithmic=bool(scale),
+                )
+                yield _Group(columns, first_cell, lookup)
 
 
-def _edges(cells: Bins) -> Floats:
-    return cells.edges if isinstance(cells, NumericBins) else np.empty(0)
+def _edges(bins: Bins) -> Floats:
+    return bins.edges if isinstance(bins, NumericBins) else np.empty(0)
 
 
 class _Dense:
     """The numeric columns of a batch that can be looked up in blocks.
 
-    Columns that are absent or partly unreadable are not `present`: missing values stand
-    in for them.
+    Columns that are absent or partly unreadable are not `present`: they are replaced by
+    missing values.
     """
 
     def __init__(self, table: Table, places: Places, wanted: Sequence[int]) -> None:
@@ -196,7 +205,7 @@ class _Dense:
 
 
 def _take_columns(matrix: NDArray[Any], places: list[int]) -> NDArray[Any]:
-    """Return columns of a matrix, missing values for those at -1."""
+    """Return columns of a matrix, with missing values for those at -1."""
     first, last = places[0], places[-1]
     if first >= 0 and places == list(range(first, last + 1)):
         return matrix[:, first : last + 1]

@@ -1,4 +1,4 @@
-"""Ask a model about one window after the other, as production would."""
+"""Evaluate a model on one window after the other, as in production."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ COST_OF_MISS = 5
 
 @dataclass(frozen=True)
 class Step:
-    """What one window showed.
+    """Results for one window.
 
     `losses` are those of the rows: 1 for a wrong label, or the absolute error. Costs
     are per case, with the estimator's own threshold and with the recalibrated one; None
-    where there is none.
+    if there is no cost or no recalibrated threshold.
     """
 
     name: str
@@ -38,81 +38,81 @@ class Step:
 
 
 def total_cost(tp: int, fp: int, fn: int, tn: int) -> int:  # noqa: ARG001  a protocol
-    """Return what the answers cost: a miss as much as five false alarms."""
+    """Return the total cost, where a miss costs as much as five false alarms."""
     return COST_OF_MISS * fn + fp
 
 
 def fit_model(stream: Stream) -> ResilientEstimator:
-    """Return the model, fitted to the reference."""
+    """Fit the model to the training rows, and return it."""
     X, y = stream.rows(0, stream.edges[0])
     if is_classifier(stream.model) and len(np.unique(y)) < 2:
         raise DemoError(
-            f"the first {len(y):,} rows, which are to be learnt from, have only one "
-            f"target, {y[0].item()!r}; is there a column of times for --time?"
+            f"the first {len(y):,} rows, which are for training, have only one target, "
+            f"{y[0].item()!r}; is there a time column for --time?"
         )
     stream.model.fit(X, y)
     return stream.model
 
 
-def walk(model: ResilientEstimator, stream: Stream) -> Iterator[Step]:
-    """Yield what each window shows; labels are known one window later."""
+def walk_forward(model: ResilientEstimator, stream: Stream) -> Iterator[Step]:
+    """Yield the results for each window; its labels are known one window later."""
     recalibrated: ResilientEstimator | None = None
     for i, name in enumerate(stream.windows):
         X, y = stream.window(i)
-        answers, assessment = model.predict(X, return_assessment=True)
+        predictions, assessment = model.predict(X, return_assessment=True)
         step = Step(
             name=name,
-            losses=losses(model, answers, y),
+            losses=losses(model, predictions, y),
             score=model.score(X, y),
             assessment=rename(assessment, stream.features),
         )
         if stream.binary:
             positive = model.classes_[1]
-            step = replace(step, cost=cost_per_case(answers, y, positive))
+            step = replace(step, cost=cost_per_case(predictions, y, positive))
             if recalibrated is not None:
                 cost = cost_per_case(recalibrated.predict(X), y, positive)
                 step = replace(step, cost_recalibrated=cost)
-            if len(np.unique(y)) == 2:  # else the last threshold stays
+            if len(np.unique(y)) == 2:  # else the last threshold is kept
                 recalibrated = model.recalibrate(X, y, cost=total_cost)
         yield step
 
 
-def losses(model: Any, answers: NDArray[Any], y: NDArray[Any]) -> Floats:
+def losses(model: Any, predictions: NDArray[Any], y: NDArray[Any]) -> Floats:
     """Return the loss of each row: wrong or not, or the absolute error."""
-    wrong = answers != y if is_classifier(model) else np.abs(answers - y)
-    return np.asarray(wrong, dtype=np.float64)
+    errors = predictions != y if is_classifier(model) else np.abs(predictions - y)
+    return np.asarray(errors, dtype=np.float64)
 
 
-def cost_per_case(answers: NDArray[Any], y: NDArray[Any], positive: Any) -> float:
-    """Return the cost of the answers, divided by their number."""
-    called, truth = answers == positive, y == positive
-    n_fp, n_fn = int(np.sum(called & ~truth)), int(np.sum(~called & truth))
+def cost_per_case(predictions: NDArray[Any], y: NDArray[Any], positive: Any) -> float:
+    """Return the cost of the predictions, divided by their number."""
+    predicted, truth = predictions == positive, y == positive
+    n_fp, n_fn = int(np.sum(predicted & ~truth)), int(np.sum(~predicted & truth))
     return total_cost(0, n_fp, n_fn, 0) / len(y)
 
 
 def retrained_losses(model: ResilientEstimator, stream: Stream) -> Floats | None:
-    """Return the losses in the last window of a model trained just before it.
+    """Return the losses, in the last window, of a model retrained just before it.
 
-    It learns from as many rows as the old model did, but for those which the guard
-    keeps from it. None if there is nothing to learn.
+    It is trained on as many rows as the old model, except for those that the guard
+    defers to the fallback. None if that is impossible.
     """
     start = stream.edges[-2]
     X, y = stream.rows(start - stream.edges[0], start)
     usable = ~model.predict(X, return_flags=True)[1]["fallback"]
-    if usable.mean() < 0.5:  # not the rows are broken: the world has moved
+    if usable.mean() < 0.5:  # the world has changed, the rows are not broken
         usable[:] = True
     y = y[usable]
     X = _safe_indexing(X, usable)
     empty = np.all(X != X, axis=0)  # noqa: PLR0124  missing, in arrays and frames
     if len(stream.windows) < 2 or len(np.unique(y)) < 2 or np.any(empty):
         return None
-    younger = clone(model).fit(X, y)
+    retrained = clone(model).fit(X, y)
     X, y = stream.window(len(stream.windows) - 1)
-    return losses(younger, younger.predict(X), y)
+    return losses(retrained, retrained.predict(X), y)
 
 
 def rename(assessment: Assessment, features: list[str]) -> Assessment:
-    """Return the assessment of an array with the names that people know."""
+    """Return the assessment of an array with the names of its columns."""
     if assessment.drift is None:
         return assessment
     drift = assessment.drift
