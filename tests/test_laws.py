@@ -33,6 +33,7 @@ from resilient_estimator import (
     FallbackError,
     FeatureDrift,
     InconsistentVersionWarning,
+    RangeGuard,
     ResilientEstimator,
 )
 from resilient_estimator.reference import Layout, Profile, Reference
@@ -346,6 +347,40 @@ def test_law_10_no_minimum_and_no_maximum_is_kept():
     for i, cells in enumerate(model.reference_.layout.columns):
         kept = np.append(cells.edges, [guard.low_[i], guard.high_[i]])
         assert not np.isin(kept, X[:, i]).any()
+
+
+SHAPES = {
+    "normal": lambda rng: rng.normal(50, 10, 777),
+    "skewed": lambda rng: rng.lognormal(sigma=2, size=777),
+    "far from zero": lambda rng: 1e6 + rng.uniform(size=777),
+    "tiny": lambda rng: rng.normal(size=777) * 1e-12,
+    "whole numbers": lambda rng: rng.integers(-4321, 98765, 777),
+    "counts": lambda rng: rng.poisson(200, 777),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("margin", [1.0, 0.25, 0.0])
+def test_law_10_the_range_cannot_be_computed_back(shape, margin):
+    """Undoing the margin does not give the training minimum and maximum.
+
+    Counts in the hundreds are hit by chance: their limits are multiples of five.
+    """
+    rng = np.random.default_rng(0)
+    X = np.column_stack([SHAPES[shape](rng) for _ in range(100)])
+    guard = RangeGuard(margin=margin).fit(X)
+    kept = [v for v in vars(guard).values() if isinstance(v, np.ndarray)]
+    lower, upper = (v for v in kept if v.dtype.kind == "f")
+    width = (upper - lower) / (1 + 2 * margin)
+    minimum, maximum = X.min(axis=0), X.max(axis=0)
+    for found, extreme in [
+        (lower + margin * width, minimum),
+        (upper - margin * width, maximum),
+    ]:
+        close = 1e-6 * np.minimum(np.abs(extreme), maximum - minimum)
+        close = 0.5 if X.dtype.kind == "i" else close
+        chance = 0.3 if shape == "counts" else 0.0
+        assert np.mean(np.abs(found - extreme) <= close) <= chance
 
 
 @pytest.mark.parametrize("test", ["auto", "ks", "chi2"])
