@@ -51,8 +51,8 @@ from resilient_estimator.adversarial._dense_net import (
     log_softmax,
     softmax,
 )
+from resilient_estimator.adversarial._input_scaling import ScaledModel, Scaling
 from resilient_estimator.adversarial._prediction_divergence import kl_divergence
-from resilient_estimator.adversarial._scaled_model import ScaledModel, Scaling
 from resilient_estimator.adversarial._surrogate import as_net
 
 with warnings.catch_warnings():

@@ -71,6 +71,68 @@ def draw_boundary() -> None:
     figure.savefig(HERE / "boundary.png", dpi=110)
 
 
+ROOMS = {
+    "foundations": [
+        "tabular\nread rows of any container",
+        "statistics\npure functions of counts",
+        "drift, protocols\nresults, hooks, errors",
+    ],
+    "memory": [
+        "reference\ncells, counts, profiles",
+        "fallback\nanswers deferred rows",
+    ],
+    "questions": [
+        "guards\nmay this row be answered?",
+        "detectors\ndoes it look like training?",
+        "stability\nwould a small change flip it?",
+        "recalibration\ncan it be repaired today?",
+        "comparison\nhow do two versions differ?",
+        "explanation\nwhy, and what would change it?",
+        "adversarial\nwas the row made to fool it?",
+    ],
+    "results": ["assessment, display\nin words and pictures"],
+    "the wrapper": ["estimator\nfit, predict, assess"],
+    "outermost": [
+        "monitor\na memory over time",
+        "__main__, testing\ncommand line, checks",
+    ],
+}
+
+
+def draw_rooms() -> None:
+    """Draw the folders of the package in columns; imports point to the left."""
+    figure, ax = plt.subplots(figsize=(13, 5.6), layout="constrained")
+    tallest = max(map(len, ROOMS.values()))
+    for column, (title, rooms) in enumerate(ROOMS.items()):
+        ax.text(column, tallest + 0.35, title, ha="center", fontsize=10, weight="bold")
+        start = (tallest - len(rooms)) / 2
+        for i, room in enumerate(rooms):
+            name, _, question = room.partition("\n")
+            y = tallest - 1 - start - i + 0.5
+            box = plt.Rectangle((column - 0.45, y - 0.38), 0.9, 0.76, fill=True)
+            box.set(facecolor="#eef3f8", edgecolor="#5b7fa6", linewidth=1)
+            ax.add_patch(box)
+            ax.text(column, y + 0.12, name, ha="center", va="center", fontsize=9)
+            ax.text(
+                column,
+                y - 0.15,
+                question,
+                ha="center",
+                va="center",
+                fontsize=6.6,
+                color="#444444",
+            )
+    arrow = {"arrowstyle": "->", "color": "#b3261e", "linewidth": 1.4}
+    ends = {"xy": (-0.4, -0.35), "xytext": (len(ROOMS) - 0.6, -0.35)}
+    ax.annotate("", arrowprops=arrow, **ends)
+    middle = (len(ROOMS) - 1) / 2
+    ax.text(middle, -0.25, "imports", ha="center", color="#b3261e", fontsize=9)
+    ax.set(xlim=(-0.6, len(ROOMS) - 0.4), ylim=(-0.6, tallest + 1))
+    ax.axis("off")
+    figure.savefig(HERE / "architecture.png", dpi=110)
+
+
 if __name__ == "__main__":
     draw_drift()
     draw_boundary()
+    draw_rooms()

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from resilient_estimator._demo._insurance import insurance_stream
-from resilient_estimator._demo._stream import DemoError, Stream
-from resilient_estimator._demo._table import table_stream
-from resilient_estimator._demo._text import demo_lines
+from resilient_estimator._demo._render import demo_lines
+from resilient_estimator._demo._user_table import table_stream
+from resilient_estimator._demo._walk_forward import DemoError, Stream
 from resilient_estimator._version import __version__
 from resilient_estimator.datasets import LAST_MONTH
 

@@ -1,4 +1,4 @@
-"""Where public names live."""
+"""Let public classes name the package that exports them as their home."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check parameters against declared constraints, and say what was expected.
+"""Check parameters against declared constraints, and name what was expected.
 
 Messages follow scikit-learn: *The 'alpha' parameter of FeatureDrift must be a float in
 the range (0, 1). Got 3 instead.*

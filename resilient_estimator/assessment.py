@@ -17,7 +17,7 @@ from scipy import stats
 from sklearn.metrics import r2_score
 from sklearn.utils import Bunch
 
-from resilient_estimator._format import percent
+from resilient_estimator._results import import_pandas, percent
 from resilient_estimator._typing import Floats, Mask
 from resilient_estimator.drift import (
     ABSENT,
@@ -30,8 +30,7 @@ from resilient_estimator.drift import (
     WORDS,
     Drift,
 )
-from resilient_estimator.exceptions import needs_extra
-from resilient_estimator.stability._model_stability import Stability
+from resilient_estimator.stability._scorer import Stability
 from resilient_estimator.statistics._intervals import wilson
 from resilient_estimator.tabular._table import read_table
 
@@ -123,14 +122,10 @@ class Assessment:
 
     def to_frame(self) -> pd.DataFrame:
         """Return the comparison of the columns as a pandas DataFrame, worst first."""
-        try:
-            import pandas as pd  # noqa: PLC0415  an extra
-        except ImportError as error:
-            message = needs_extra("pandas", "pandas", "Assessment.to_frame")
-            raise ImportError(message) from error
+        pandas = import_pandas("Assessment.to_frame")
         if self.drift is None:
-            return pd.DataFrame()
-        frame = pd.DataFrame(self.drift.to_dict())
+            return pandas.DataFrame()
+        frame = pandas.DataFrame(self.drift.to_dict())
         if self.importances is not None:
             frame["importance"] = [self._importance(i) for i in range(len(frame))]
         return frame.iloc[self.drift.order].reset_index(drop=True)

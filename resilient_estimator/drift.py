@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from resilient_estimator._results import NoTruthValue
 from resilient_estimator._typing import Floats, Mask, Positions
-from resilient_estimator.exceptions import ambiguous_truth
 
 DRIFTED = "drifted"
 IMMATERIAL = "real but immaterial"
@@ -49,7 +49,7 @@ def severity_word(severity: float) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Drift:
+class Drift(NoTruthValue):
     """What a detector found in one batch.
 
     A Drift has no truth value of its own: see `detected`.
@@ -90,6 +90,8 @@ class Drift:
     batch_drifted : bool, default=False
         Whether the batch as a whole drifted, even if no single column stands out.
     """
+
+    _instead: ClassVar[str] = "detected"
 
     features: tuple[str, ...]
     statistics: Floats
@@ -208,9 +210,6 @@ class Drift:
             "detected": self.drifted.tolist(),
             "change": list(self.changes),
         }
-
-    def __bool__(self) -> bool:
-        raise ambiguous_truth(self, "detected")
 
     def __repr__(self) -> str:
         return (

@@ -55,22 +55,3 @@ class NoReferenceWarning(UserWarning):
 def needs_extra(package: str, extra: str, what: str) -> str:
     """Return the message about an optional package that is not installed."""
     return f"{what} needs {package}: pip install 'resilient-estimator[{extra}]'"
-
-
-def ambiguous_truth(result: object, attribute: str) -> TypeError:
-    """Return the error for ``bool()`` of a result, naming the attribute to use."""
-    return TypeError(
-        f"The truth value of a {type(result).__name__} is ambiguous. "
-        f"Use its {attribute!r} attribute."
-    )
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a parameter is a real number, which True and False are not."""
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-
-
-def is_count(value: Any, least: int = 1) -> bool:
-    """Return whether a parameter is a whole number of at least `least`."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    return whole and bool(value >= least)

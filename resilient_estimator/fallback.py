@@ -1,4 +1,4 @@
-"""Predictors that answer the rows which the estimator should not."""
+"""Fallbacks that answer deferred rows: hand-written rules and simple predictors."""
 
 from __future__ import annotations
 

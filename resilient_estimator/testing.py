@@ -33,7 +33,7 @@ FAR = 10.0  # standard deviations
 
 
 def check_guard(guard: Any, X: Any = None, y: Any = None) -> None:
-    """Raise an AssertionError that says which promise a guard breaks.
+    """Raise an AssertionError that names the promise that a guard breaks.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def check_guard(guard: Any, X: Any = None, y: Any = None) -> None:
 
 
 def check_detector(detector: Any, X: Any = None, y: Any = None) -> None:
-    """Raise an AssertionError that says which promise a detector breaks.
+    """Raise an AssertionError that names the promise that a detector breaks.
 
     Parameters
     ----------

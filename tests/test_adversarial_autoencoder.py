@@ -42,11 +42,11 @@ from resilient_estimator.adversarial._dense_net import (
     minibatches,
     softmax,
 )
+from resilient_estimator.adversarial._input_scaling import ScaledModel, find_scaling
 from resilient_estimator.adversarial._prediction_divergence import (
     kl_divergence,
     sharpen,
 )
-from resilient_estimator.adversarial._scaled_model import ScaledModel, find_scaling
 from resilient_estimator.adversarial._surrogate import as_net, fast_gradient_signs
 from resilient_estimator.tabular._embedding import Embedding
 

@@ -42,7 +42,7 @@ from resilient_estimator.adversarial._neighbours import (
 )
 from resilient_estimator.guards import GuardUnion
 from resilient_estimator.statistics._conformal_pvalues import ConformalSum
-from resilient_estimator.tabular._readable import predict_readable
+from resilient_estimator.tabular._valid_rows import predict_readable
 
 ALPHA = 0.05
 

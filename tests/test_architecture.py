@@ -1,6 +1,8 @@
 """The layout of the package: who may import whom, and what is public."""
 
 import ast
+import doctest
+import inspect
 import re
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +14,6 @@ import resilient_estimator
 PACKAGE = Path(resilient_estimator.__file__).parent
 PLUMBING = {
     "_typing",
-    "_format",
     "_results",
     "_validation",
     "_composition",
@@ -178,6 +179,28 @@ def test_public_names_are_documented_and_pickled_by_their_public_path(package):
             assert getattr(import_module(thing.__module__), name) is thing
         if name != "__version__":
             assert thing.__doc__
+
+
+def methods_with_examples():
+    """Return the methods of public classes whose docstrings hold examples."""
+    homes = [import_module(package) for package in PUBLIC]
+    things = {getattr(home, name) for home in homes for name in home.__all__ if name}
+    found = [
+        pytest.param(method, id=f"{thing.__name__}.{name}")
+        for thing in things
+        if isinstance(thing, type)
+        for name, method in vars(thing).items()
+        if ">>>" in (inspect.getdoc(method) or "")
+    ]
+    return sorted(found, key=lambda param: param.id)
+
+
+@pytest.mark.parametrize("method", methods_with_examples())
+def test_examples_of_methods_run(method):
+    """Doctest looks for them in the module that a public class claims as its home."""
+    text = inspect.getdoc(method)
+    example = doctest.DocTestParser().get_doctest(text, {}, "example", None, 0)
+    assert doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_no_two_public_names_differ_by_case_alone():

@@ -14,12 +14,12 @@ from resilient_estimator.detectors import (
     DetectorUnion,
     FlagDrift,
 )
-from resilient_estimator.detectors._auto import make_detector
-from resilient_estimator.detectors._multiple_testing import (
+from resilient_estimator.detectors._decision_rule import (
     DecisionRule,
     FamilyResult,
     decide,
 )
+from resilient_estimator.detectors._union import make_detector
 from resilient_estimator.drift import Drift
 
 RULE = DecisionRule(alpha=0.05, min_severity=0.04, max_severity=0.2)

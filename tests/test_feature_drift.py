@@ -10,7 +10,7 @@ from scipy import stats
 
 from resilient_estimator import FeatureDrift
 from resilient_estimator import statistics as st
-from resilient_estimator.detectors._numeric_cells import NumericCells
+from resilient_estimator.detectors._numeric_bins import NumericCells
 from resilient_estimator.detectors._univariate import (
     TESTS,
     _positions,

@@ -13,8 +13,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from resilient_estimator import ResilientEstimator
 from resilient_estimator.estimator._out_of_fold import cross_fit
-from resilient_estimator.tabular._folds import contiguous_folds, dealt_folds
-from resilient_estimator.tabular._row_order import (
+from resilient_estimator.tabular._folds import (
+    contiguous_folds,
+    dealt_folds,
     find_row_order,
     locality,
     monotonicity,

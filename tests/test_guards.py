@@ -28,7 +28,7 @@ from resilient_estimator import (
     RulePredictor,
 )
 from resilient_estimator.guards import GuardUnion
-from resilient_estimator.guards._auto import make_guard
+from resilient_estimator.guards._union import make_guard
 
 REAL = (
     "adult",
@@ -148,7 +148,7 @@ def test_unseen_labels_are_flagged_rare_ones_are_not():
     guard = CategoryGuard().fit(column(*["a"] * 50, "b", dtype=object))
     X = column("a", "b", "c", dtype=object)
     assert flagged(guard, X, "unseen") == [False, False, True]
-    assert guard.cells_[0].texts == ["a"]
+    assert guard.bins_[0].texts == ["a"]
 
 
 @pytest.mark.parametrize(("unseen", "expected"), [("auto", False), ("flag", True)])

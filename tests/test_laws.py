@@ -345,7 +345,7 @@ def test_law_10_no_minimum_and_no_maximum_is_kept():
     model = ResilientEstimator(DummyClassifier()).fit(X, X[:, 0] > 1)
     guard = model.guard_.guards_[0]
     for i, cells in enumerate(model.reference_.layout.columns):
-        kept = np.append(cells.edges, [guard.low_[i], guard.high_[i]])
+        kept = np.append(cells.edges, [guard.lower_[i], guard.upper_[i]])
         assert not np.isin(kept, X[:, i]).any()
 
 

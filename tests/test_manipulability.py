@@ -30,7 +30,7 @@ from sklearn.tree import DecisionTreeClassifier
 from resilient_estimator import ResilientEstimator
 from resilient_estimator.explanation import SoftFeature, manipulability, recourse
 from resilient_estimator.explanation._black_box import MAX_ROWS
-from resilient_estimator.explanation._edits import LEVELS
+from resilient_estimator.explanation._soft_features import LEVELS
 
 X, y = make_classification(
     600, n_features=6, n_informative=4, class_sep=0.6, random_state=0

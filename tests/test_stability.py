@@ -43,7 +43,7 @@ from resilient_estimator.estimator._batch import Batch
 from resilient_estimator.reference import Reference
 from resilient_estimator.stability import Perturbation, Stability, StabilityScorer
 from resilient_estimator.stability._constraints import PerturbationConstraints
-from resilient_estimator.stability._row_noise import RowNoise
+from resilient_estimator.stability._perturbation import RowNoise
 from resilient_estimator.stability._row_stability import (
     RowScores,
     follows_probabilities,

@@ -8,12 +8,12 @@ from scipy import spatial, special, stats
 
 from resilient_estimator import statistics as st
 from resilient_estimator.statistics import _categorical, _ordered
-from resilient_estimator.statistics._intervals import effective_wilson, wilson
-from resilient_estimator.statistics._permutation import (
+from resilient_estimator.statistics._base import (
     N_RESAMPLES,
     _pearson_tail,
     permutation_test,
 )
+from resilient_estimator.statistics._intervals import effective_wilson, wilson
 
 
 def ordered(r, b):

@@ -15,9 +15,10 @@ from scipy import sparse
 
 from resilient_estimator.reference import Layout, Profile, Reference
 from resilient_estimator.reference._bins import MIN_BINS, ROWS_PER_BIN, bin_edges
+from resilient_estimator.tabular._column import label_text
 from resilient_estimator.tabular._row_hash import digest
 from resilient_estimator.tabular._rows import count_rows
-from resilient_estimator.tabular._table import label_text, read_table
+from resilient_estimator.tabular._table import read_table
 
 NUMERIC = {
     "int": pd.Series([1, 2, 3]),

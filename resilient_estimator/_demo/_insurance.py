@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 
-from resilient_estimator._demo._stream import Stream
+from resilient_estimator._demo._walk_forward import Stream
 from resilient_estimator._typing import Counts, Floats
 from resilient_estimator.datasets import INSURANCE_FEATURES, make_insurance
 from resilient_estimator.estimator._estimator import ResilientEstimator

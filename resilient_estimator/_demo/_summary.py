@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.base import is_classifier
 
-from resilient_estimator._demo._stream import Stream
-from resilient_estimator._demo._walk_forward import Step
-from resilient_estimator._format import percent
+from resilient_estimator._demo._walk_forward import Step, Stream
+from resilient_estimator._results import percent
 from resilient_estimator._typing import Floats
 from resilient_estimator.assessment import enumerate_words
 from resilient_estimator.drift import FEATURES

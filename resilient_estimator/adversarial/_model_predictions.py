@@ -15,15 +15,15 @@ from resilient_estimator._typing import Floats, Mask, Positions
 from resilient_estimator._validation import parameter_error
 from resilient_estimator.tabular._embedding import Embedding
 from resilient_estimator.tabular._folds import ordered_folds
-from resilient_estimator.tabular._readable import (
+from resilient_estimator.tabular._rows import count_rows, ravel_column
+from resilient_estimator.tabular._table import Table, container_of
+from resilient_estimator.tabular._valid_rows import (
     find_columns,
     in_training_order,
     predict_readable,
     valid_cells,
     valid_rows,
 )
-from resilient_estimator.tabular._rows import count_rows, ravel_column
-from resilient_estimator.tabular._table import Table, container_of
 
 
 class Predictions(NamedTuple):

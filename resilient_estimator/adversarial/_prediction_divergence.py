@@ -36,16 +36,16 @@ from resilient_estimator.adversarial._dense_net import (
     log_softmax,
     softmax,
 )
-from resilient_estimator.adversarial._scaled_model import (
+from resilient_estimator.adversarial._input_scaling import (
     ScaledModel,
     Scaling,
     find_scaling,
     one_hot,
     probabilities,
 )
-from resilient_estimator.tabular._readable import find_columns, in_training_order
 from resilient_estimator.tabular._rows import count_rows
 from resilient_estimator.tabular._table import Table, column_names, read_table
+from resilient_estimator.tabular._valid_rows import find_columns, in_training_order
 
 HELD_OUT = 0.2
 FAR_OFF = 1e6  # standard deviations; more is too much for a float32 net

@@ -23,7 +23,7 @@ from resilient_estimator.adversarial._dense_net import (
     minibatches,
     softmax,
 )
-from resilient_estimator.adversarial._scaled_model import ScaledModel
+from resilient_estimator.adversarial._input_scaling import ScaledModel
 
 Layers = tuple[list[Floats], list[Floats], str]
 

@@ -8,11 +8,11 @@ from resilient_estimator.comparison._churn_result import (
     GroupChurn,
     PairedPerformance,
 )
-from resilient_estimator.comparison._predictive_multiplicity import (
+from resilient_estimator.comparison._retrain_churn import retrain_churn
+from resilient_estimator.comparison._retrain_churn_result import (
     Multiplicity,
     RetrainChurnResult,
 )
-from resilient_estimator.comparison._retrain_churn import retrain_churn
 
 __all__ = [
     "AnchoredEstimator",

@@ -30,8 +30,9 @@ from resilient_estimator.statistics._intervals import (
     ratio_bounds,
     tango_lower,
 )
+from resilient_estimator.tabular._column import is_missing
 from resilient_estimator.tabular._rows import ravel_column
-from resilient_estimator.tabular._table import is_missing, read_table
+from resilient_estimator.tabular._table import read_table
 
 
 def churn(

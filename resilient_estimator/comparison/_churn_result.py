@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from resilient_estimator._format import percent
-from resilient_estimator._results import NoTruthValue, import_pandas
+from resilient_estimator._results import NoTruthValue, import_pandas, percent
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -28,15 +28,15 @@ from resilient_estimator._validation import (
     check_argument,
     parameter_error,
 )
-from resilient_estimator.comparison._predictive_multiplicity import (
-    RetrainChurnResult,
-)
 from resilient_estimator.comparison._resampling import (
     bootstrap_rows,
     draw_random_states,
     held_out,
     is_random_state,
     subsample_rows,
+)
+from resilient_estimator.comparison._retrain_churn_result import (
+    RetrainChurnResult,
 )
 from resilient_estimator.fallback import check_labels
 from resilient_estimator.tabular._rows import (

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from resilient_estimator._validation import check_parameters
-from resilient_estimator.detectors._multiple_testing import (
+from resilient_estimator.detectors._decision_rule import (
     DecisionRule,
     FamilyResult,
     decide,
@@ -23,8 +23,8 @@ from resilient_estimator.reference import Profile, Reference
 class CountDetector(BaseEstimator):
     """A detector that compares counts of a batch with counts of the reference.
 
-    A subclass says in `_find` what it looks at. How it prepares the reference for that
-    is kept in `_prepared`, made when it is needed and never stored.
+    Subclasses compare in `_find`. What they derive from the reference for that is kept
+    in `_prepared`, computed when it is needed and never stored.
     """
 
     alpha: float

@@ -11,11 +11,11 @@ from resilient_estimator import statistics as st
 from resilient_estimator._typing import Floats
 from resilient_estimator._validation import BOOLEAN, Constraints
 from resilient_estimator.detectors._base import CountDetector
-from resilient_estimator.detectors._description import rose_or_fell
-from resilient_estimator.detectors._multiple_testing import (
+from resilient_estimator.detectors._decision_rule import (
     RULE_CONSTRAINTS,
     FamilyResult,
 )
+from resilient_estimator.detectors._description import rose_or_fell
 from resilient_estimator.drift import (
     CORRELATIONS,
     GIVEN_THE_OTHERS,

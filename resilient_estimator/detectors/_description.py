@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from resilient_estimator import statistics as st
-from resilient_estimator._format import percent
+from resilient_estimator._results import percent
 from resilient_estimator._typing import Counts, Floats
 from resilient_estimator.reference._bins import (
     N_ABSENT,

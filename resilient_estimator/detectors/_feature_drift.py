@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from resilient_estimator._validation import BOOLEAN, Constraints, Options
 from resilient_estimator.detectors._base import CountDetector
-from resilient_estimator.detectors._multiple_testing import (
+from resilient_estimator.detectors._decision_rule import (
     RULE_CONSTRAINTS,
     FamilyResult,
 )

@@ -9,11 +9,11 @@ import numpy as np
 from scipy import special
 
 from resilient_estimator import statistics as st
-from resilient_estimator._format import percent
+from resilient_estimator._results import percent
 from resilient_estimator._typing import Counts, Floats, Mask
 from resilient_estimator._validation import Constraints
 from resilient_estimator.detectors._base import CountDetector
-from resilient_estimator.detectors._multiple_testing import (
+from resilient_estimator.detectors._decision_rule import (
     RULE_CONSTRAINTS,
     FamilyResult,
 )

@@ -9,7 +9,7 @@ import numpy as np
 from resilient_estimator._typing import Floats
 from resilient_estimator._validation import BOOLEAN, Constraints
 from resilient_estimator.detectors._base import CountDetector
-from resilient_estimator.detectors._multiple_testing import (
+from resilient_estimator.detectors._decision_rule import (
     RULE_CONSTRAINTS,
     FamilyResult,
 )

@@ -1,4 +1,4 @@
-"""Several detectors as one."""
+"""Several detectors as one, and the detector that a parameter stands for."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from sklearn.utils.validation import check_is_fitted
 from resilient_estimator._composition import ListComposition
 from resilient_estimator._validation import (
     OPEN_PROPORTION,
+    POSITIVE,
     check_argument,
     parameter_error,
 )
 from resilient_estimator.detectors._base import compare_batch, fit_detector
-from resilient_estimator.detectors._dependence_drift import DependenceDrift
-from resilient_estimator.detectors._feature_drift import FeatureDrift
-from resilient_estimator.detectors._flag_drift import FlagDrift
-from resilient_estimator.detectors._multiple_testing import (
+from resilient_estimator.detectors._decision_rule import (
     DecisionRule,
     FamilyResult,
     decide,
 )
+from resilient_estimator.detectors._dependence_drift import DependenceDrift
+from resilient_estimator.detectors._feature_drift import FeatureDrift
+from resilient_estimator.detectors._flag_drift import FlagDrift
 from resilient_estimator.detectors._output_drift import OutputDrift
 from resilient_estimator.drift import DRIFTED, FEATURES, TOO_FEW, Drift
-from resilient_estimator.exceptions import is_number
 from resilient_estimator.reference import Profile, Reference
 
 # Most of alpha stays with the columns, which most changes touch.
@@ -39,11 +39,11 @@ DEFAULT = (
 
 
 class DetectorUnion(ListComposition):
-    """Judge a batch by several detectors together.
+    """Compare a batch by several detectors together.
 
-    Each detector is a family of tests, or two. The batch has drifted at level `alpha`
-    if that of any family says so after Bonferroni's correction for their number, so
-    more detectors do not mean more false alarms.
+    Each detector contributes one or two families of tests. A batch has drifted at level
+    `alpha` if the p-value of any family is below it after Bonferroni's correction for
+    their number, so more detectors do not mean more false alarms.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ class DetectorUnion(ListComposition):
             return
         fits = isinstance(self.weights, Sequence) and (
             len(self.weights) == len(self._chosen())
-            and all(is_number(weight) and weight > 0 for weight in self.weights)
+            and all(map(POSITIVE.accepts, self.weights))
         )
         if not fits:
             expected = "None or one positive number per detector"
@@ -237,3 +237,23 @@ def _as_family(drift: Drift) -> FamilyResult:
         describe=lambda i: drift.changes[i],
         pvalue=drift.pvalue,
     )
+
+
+def make_detector(detector: Any) -> Any:
+    """Return the unfitted detector that the parameter of ResilientEstimator stands for.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it stands for none.
+    """
+    if detector is None:
+        return None
+    if isinstance(detector, str) and detector == "auto":
+        return DetectorUnion()
+    if isinstance(detector, (list, tuple)):
+        return DetectorUnion(list(detector))
+    if not hasattr(detector, "compare") or isinstance(detector, type):
+        expected = "'auto', None, an object with 'fit' and 'compare', or a list of such"
+        raise parameter_error("ResilientEstimator", "detector", expected, detector)
+    return clone(detector, safe=False)

@@ -9,9 +9,9 @@ import numpy as np
 
 from resilient_estimator import statistics as st
 from resilient_estimator._typing import Counts, Floats, Mask, Positions
+from resilient_estimator.detectors._decision_rule import FamilyResult
 from resilient_estimator.detectors._description import describe_change, describe_surge
-from resilient_estimator.detectors._multiple_testing import FamilyResult
-from resilient_estimator.detectors._numeric_cells import NumericCells
+from resilient_estimator.detectors._numeric_bins import NumericCells
 from resilient_estimator.drift import ABSENT, NOT_JUDGED, TOO_FEW
 from resilient_estimator.reference._bins import (
     N_ABSENT,

@@ -1,4 +1,4 @@
-"""The wrapper itself: the way of the rows through it, in the order of its modules."""
+"""The wrapper itself: how it is fitted, and how rows pass through it."""
 
 from resilient_estimator.estimator._estimator import ResilientEstimator
 

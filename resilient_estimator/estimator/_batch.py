@@ -20,16 +20,21 @@ from resilient_estimator.assessment import (
 )
 from resilient_estimator.detectors._base import compare_batch
 from resilient_estimator.drift import Drift
-from resilient_estimator.estimator._abstention import abstention_reasons, is_uncertain
-from resilient_estimator.estimator._deferral import answer_deferred, select
+from resilient_estimator.estimator._deferral import (
+    abstention_reasons,
+    answer_deferred,
+    is_uncertain,
+    select,
+    union,
+)
 from resilient_estimator.estimator._model_outputs import output_table, score_method
 from resilient_estimator.guards._base import explain_flags, is_clear, rows_for
-from resilient_estimator.stability._model_stability import Stability
 from resilient_estimator.stability._row_stability import (
     Neighbourhood,
     RowStability,
     spread_out,
 )
+from resilient_estimator.stability._scorer import Stability
 from resilient_estimator.tabular._rows import count_rows, take_rows
 from resilient_estimator.tabular._table import Table, container_of, read_rows
 
@@ -324,11 +329,3 @@ class Batch:
         if chosen.all() or self.table is None:
             return self.rows
         return self.table.take(chosen)
-
-
-def union(masks: Mapping[str, Mask], n_samples: int) -> Mask:
-    """Return which rows are in any of the masks."""
-    joined = np.zeros(n_samples, dtype=bool)
-    for mask in masks.values():
-        joined |= mask
-    return joined

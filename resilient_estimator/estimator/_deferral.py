@@ -1,16 +1,60 @@
-"""Let the fallback answer the rows that are deferred to it, and join the answers."""
+"""Decide which rows the fallback answers, and join its answers with the estimator's."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import is_classifier
 
 from resilient_estimator._typing import Mask, Positions
+from resilient_estimator._validation import parameter_error
 from resilient_estimator.exceptions import FallbackError
 from resilient_estimator.fallback import check_labels
 from resilient_estimator.tabular._rows import take_rows
+
+OWNER = "ResilientEstimator"
+
+
+def check_min_confidence(min_confidence: float | None, estimator: Any) -> None:
+    """Raise an error unless a fitted estimator has the probabilities for the limit."""
+    suits = is_classifier(estimator) and hasattr(estimator, "predict_proba")
+    if min_confidence is not None and not suits:
+        expected = "None unless the estimator is a classifier with 'predict_proba'"
+        raise parameter_error(OWNER, "min_confidence", expected, min_confidence)
+
+
+def abstention_reasons(
+    min_confidence: float | None, min_stability: float | None
+) -> tuple[str, ...]:
+    """Return the reasons for which rows may be flagged besides those of the guard."""
+    uncertain = () if min_confidence is None else ("uncertain",)
+    return uncertain if min_stability is None else (*uncertain, "unstable")
+
+
+def is_uncertain(proba: Any, min_confidence: float) -> Mask:
+    """Return the rows whose highest probability is below `min_confidence`.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_samples, n_classes), or list of them
+        Probabilities, of each target if there are several: the least certain counts.
+    min_confidence : float
+        The limit.
+    """
+    outputs = proba if isinstance(proba, list) else [proba]
+    confidence = np.min([output.max(axis=1) for output in outputs], axis=0)
+    return np.asarray(confidence < min_confidence)
+
+
+def union(masks: Mapping[str, Mask], n_samples: int) -> Mask:
+    """Return which rows are in any of the masks."""
+    joined = np.zeros(n_samples, dtype=bool)
+    for mask in masks.values():
+        joined |= mask
+    return joined
 
 
 def answer_deferred(

@@ -24,10 +24,10 @@ from resilient_estimator._validation import (
     parameter_error,
 )
 from resilient_estimator.assessment import Assessment
-from resilient_estimator.detectors._auto import make_detector
 from resilient_estimator.detectors._base import fit_detector
-from resilient_estimator.estimator._abstention import check_min_confidence
-from resilient_estimator.estimator._batch import Batch, union
+from resilient_estimator.detectors._union import make_detector
+from resilient_estimator.estimator._batch import Batch
+from resilient_estimator.estimator._deferral import check_min_confidence, union
 from resilient_estimator.estimator._meta_estimator import (
     every_part_has,
     shows_sample_weight,
@@ -39,8 +39,8 @@ from resilient_estimator.estimator._training_reference import (
     learn_reference,
 )
 from resilient_estimator.fallback import fit_fallback
-from resilient_estimator.guards._auto import make_guard
 from resilient_estimator.guards._base import fit_guard, inspect_training
+from resilient_estimator.guards._union import make_guard
 from resilient_estimator.recalibration._threshold import recalibrate_threshold
 from resilient_estimator.reference import Profile
 from resilient_estimator.stability._perturbation import Perturbation
@@ -51,7 +51,7 @@ from resilient_estimator.stability._row_stability import (
     check_tolerance,
     follows_probabilities,
 )
-from resilient_estimator.tabular._row_order import RowOrder
+from resilient_estimator.tabular._folds import RowOrder
 from resilient_estimator.tabular._rows import count_rows
 from resilient_estimator.tabular._table import Table, read_rows
 

@@ -1,7 +1,7 @@
-"""What scikit-learn asks of an estimator that is made of parts.
+"""What scikit-learn expects of an estimator that is made of parts.
 
-Tags, metadata routing, honest `hasattr`, fittedness and persistence. Nothing here knows
-what the parts are for.
+Tags, metadata routing, `hasattr` that holds, fittedness and persistence. Nothing here
+depends on what the parts do.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ PARTS = ("estimator", "fallback")
 class shows_sample_weight:  # noqa: N801  used as a decorator
     """Let `fit` name `sample_weight` exactly if the wrapped estimator's does.
 
-    Scikit-learn looks at the signature of `fit` to learn whether weights are taken:
-    with ``**params`` alone, AdaBoost would refuse a model whose estimator takes them.
+    scikit-learn reads the signature of `fit` to find out whether it accepts weights:
+    with ``**params`` alone, AdaBoost would refuse a model whose estimator accepts them.
     """
 
     def __init__(self, method: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a model says about rows, as columns that can be compared."""
+"""The outputs of a model as columns that a detector can compare."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator.tabular._table import NUMBERS, Table, label_text
+from resilient_estimator.tabular._column import NUMBERS, label_text
+from resilient_estimator.tabular._table import Table
 
 SCORE_METHODS = ("predict_proba", "decision_function")
 MAX_SCORES = 30  # of one target
 
 
 def score_method(estimator: Any) -> str:
-    """Return the method that says most about a row: what the outputs are made of."""
+    """Return the method of an estimator with the most detailed outputs."""
     if hasattr(estimator, "classes_"):
         for method in SCORE_METHODS:
             if hasattr(estimator, method):
@@ -38,18 +39,18 @@ def output_table(outputs: Any, method: str, classes: Any) -> Table | None:
     -------
     outputs : Table or None
         Scores, uncertainty and the label with the highest score of a classifier,
-        predictions of a regressor. None where answers are neither numbers nor labels.
+        predictions of a regressor. None where outputs are neither numbers nor labels.
     """
     columns: dict[str, NDArray[Any]] = {}
-    for said_of, classes_of, of in _targets(outputs, classes):
+    for own, classes_of, of in _targets(outputs, classes):
         if classes_of is None:
-            columns |= _predictions(said_of, of)
+            columns |= _predictions(own, of)
         elif method == "predict":
-            columns[f"predicted label{of}"] = _labels(said_of)
+            columns[f"predicted label{of}"] = _labels(own)
         elif method == "predict_proba":
-            columns |= _probabilities(said_of, classes_of, of)
+            columns |= _probabilities(own, classes_of, of)
         else:
-            columns |= _decisions(said_of, classes_of, of)
+            columns |= _decisions(own, classes_of, of)
     if not columns:
         return None
     values = list(columns.values())
@@ -57,7 +58,7 @@ def output_table(outputs: Any, method: str, classes: Any) -> Table | None:
 
 
 def _targets(outputs: Any, classes: Any) -> list[tuple[NDArray[Any], Any, str]]:
-    """Return answers, classes and the end of the names of each target."""
+    """Return outputs, classes and the suffix of the names for each target."""
     if not isinstance(outputs, list):
         outputs = np.asarray(outputs)
         own = isinstance(classes, np.ndarray)

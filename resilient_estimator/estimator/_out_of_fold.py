@@ -15,8 +15,7 @@ from resilient_estimator._typing import Floats, Positions
 from resilient_estimator._validation import parameter_error
 from resilient_estimator.estimator._model_outputs import score_method
 from resilient_estimator.exceptions import NoReferenceWarning
-from resilient_estimator.tabular._folds import Folds, Split, ordered_folds
-from resilient_estimator.tabular._row_order import RowOrder
+from resilient_estimator.tabular._folds import Folds, RowOrder, Split, ordered_folds
 from resilient_estimator.tabular._rows import (
     count_rows,
     take_fit_params,
@@ -112,7 +111,8 @@ def cross_fit(
     Returns
     -------
     out_of_fold : OutOfFold or None
-        None where the rows cannot be split, or a fold fails: a warning says why.
+        None where the rows cannot be split, or a fold fails, of which a warning gives
+        the reason.
     """
     if isinstance(estimator, FrozenEstimator):
         rows = np.arange(count_rows(X))

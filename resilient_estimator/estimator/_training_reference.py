@@ -1,4 +1,4 @@
-"""What `fit` remembers: training rows, counted as later batches are."""
+"""Build the reference in `fit`: count training rows as later batches are counted."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 from sklearn.base import is_regressor
 
 from resilient_estimator._typing import Floats, Mask
-from resilient_estimator.estimator._abstention import is_uncertain
-from resilient_estimator.estimator._deferral import select
+from resilient_estimator.estimator._deferral import is_uncertain, select
 from resilient_estimator.estimator._model_outputs import output_table
 from resilient_estimator.estimator._out_of_fold import OutOfFold
 from resilient_estimator.reference import Reference

@@ -22,12 +22,6 @@ from resilient_estimator.explanation._black_box import (
     pick_scores,
     predict_single_output,
 )
-from resilient_estimator.explanation._cell_values import (
-    as_table,
-    cell_values,
-    format_value,
-    label_objects,
-)
 from resilient_estimator.explanation._marginal_distributions import (
     Marginal,
     find_reference,
@@ -36,6 +30,12 @@ from resilient_estimator.explanation._marginal_distributions import (
 from resilient_estimator.explanation._shapley import (
     choose_coalitions,
     shapley_values,
+)
+from resilient_estimator.explanation._value_format import (
+    as_table,
+    cell_values,
+    format_value,
+    label_objects,
 )
 from resilient_estimator.reference import Reference
 from resilient_estimator.tabular._embedding import numbers

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from resilient_estimator._progress import Progress
 from resilient_estimator._typing import Floats, Mask, Positions
 from resilient_estimator.explanation._black_box import BlackBox, row_chunks
-from resilient_estimator.explanation._edits import NO_EDIT, Edits
+from resilient_estimator.explanation._soft_features import NO_EDIT, Edits
 from resilient_estimator.tabular._rows import count_rows, take_rows
 
 MAX_OPTIONS = 1_000_000  # of all rows of a block

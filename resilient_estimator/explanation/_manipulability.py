@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator._format import percent
-from resilient_estimator._results import NoTruthValue, import_pandas
+from resilient_estimator._results import NoTruthValue, import_pandas, percent
 from resilient_estimator._typing import Floats, Mask, Positions
 from resilient_estimator._validation import (
     COUNT,
@@ -20,17 +19,20 @@ from resilient_estimator._validation import (
 )
 from resilient_estimator.explanation._beam_search import BeamSearch
 from resilient_estimator.explanation._black_box import BlackBox
-from resilient_estimator.explanation._cell_values import (
-    as_table,
-    cell_values,
-    format_edit,
-)
-from resilient_estimator.explanation._edits import NO_EDIT, Edits
 from resilient_estimator.explanation._marginal_distributions import find_reference
-from resilient_estimator.explanation._soft_features import read_soft_features
+from resilient_estimator.explanation._soft_features import (
+    NO_EDIT,
+    Edits,
+    read_soft_features,
+)
 from resilient_estimator.explanation._universal_tweak import (
     UniversalTweak,
     find_universal,
+)
+from resilient_estimator.explanation._value_format import (
+    as_table,
+    cell_values,
+    format_edit,
 )
 from resilient_estimator.statistics._intervals import (
     clopper_pearson_lower,

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resilient_estimator._typing import Floats
-from resilient_estimator.explanation._cell_values import as_table
+from resilient_estimator.explanation._value_format import as_table
 from resilient_estimator.reference import Reference
 from resilient_estimator.reference._bins import CategoryBins, NumericBins
+from resilient_estimator.tabular._column import MISSING
 from resilient_estimator.tabular._embedding import numbers
-from resilient_estimator.tabular._table import MISSING, Table
+from resilient_estimator.tabular._table import Table
 
 DIGITS = 2  # of a quantile, beyond the digit that resolves the width of the column
 

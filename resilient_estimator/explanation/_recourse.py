@@ -18,16 +18,16 @@ from resilient_estimator._validation import (
 )
 from resilient_estimator.explanation._beam_search import BeamSearch, Tweaks
 from resilient_estimator.explanation._black_box import BlackBox
-from resilient_estimator.explanation._cell_values import (
+from resilient_estimator.explanation._marginal_distributions import find_reference
+from resilient_estimator.explanation._soft_features import (
+    Edits,
+    SoftFeature,
+    read_soft_features,
+)
+from resilient_estimator.explanation._value_format import (
     as_table,
     cell_values,
     format_edit,
-)
-from resilient_estimator.explanation._edits import Edits
-from resilient_estimator.explanation._marginal_distributions import find_reference
-from resilient_estimator.explanation._soft_features import (
-    SoftFeature,
-    read_soft_features,
 )
 from resilient_estimator.tabular._rows import take_rows
 from resilient_estimator.tabular._table import column_names

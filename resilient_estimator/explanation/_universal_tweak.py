@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator._format import percent
-from resilient_estimator._results import NoTruthValue
+from resilient_estimator._results import NoTruthValue, percent
 from resilient_estimator._typing import Floats, Positions
 from resilient_estimator.explanation._beam_search import BeamSearch, Tweaks
-from resilient_estimator.explanation._cell_values import format_value
-from resilient_estimator.explanation._edits import NO_EDIT
+from resilient_estimator.explanation._soft_features import NO_EDIT
+from resilient_estimator.explanation._value_format import format_value
 from resilient_estimator.tabular._rows import count_rows, take_rows
 
 MAX_ROWS = 500

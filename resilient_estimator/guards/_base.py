@@ -1,4 +1,4 @@
-"""What guards that look at single columns have in common."""
+"""What all guards have in common, and those that inspect single columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from resilient_estimator._typing import Mask
-from resilient_estimator._validation import parameter_error, position_of
+from resilient_estimator._validation import (
+    Options,
+    position_of,
+)
 from resilient_estimator.protocols import HeldOutPredictions
 from resilient_estimator.tabular._rows import count_rows
 from resilient_estimator.tabular._table import (
@@ -22,13 +25,13 @@ from resilient_estimator.tabular._table import (
 
 Finding = tuple[str, str, Mask]
 
-MISSING_RULES = ("auto", "flag", "allow")
+MISSING_RULE = Options("auto", "flag", "allow")
 
 
 class ColumnGuard(BaseEstimator):
-    """A guard that flags a row because of what stands in one column.
+    """A guard that flags a row because of its value in one column.
 
-    Subclasses say in `_findings` which rows they flag, column by column.
+    Subclasses yield in `_findings` which rows they flag, column by column.
     """
 
     takes_table: ClassVar[bool] = True
@@ -40,8 +43,8 @@ class ColumnGuard(BaseEstimator):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at. What is not a table of the right width gets no flag: the
-            wrapped estimator complains about it.
+            Rows to inspect. What is not a table of the right width gets no flag: the
+            wrapped estimator raises its own error.
 
         Returns
         -------
@@ -64,7 +67,7 @@ class ColumnGuard(BaseEstimator):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at.
+            Rows to inspect.
 
         Returns
         -------
@@ -89,13 +92,8 @@ class ColumnGuard(BaseEstimator):
     def _positions(self, table: Table) -> list[int | None]:
         return table.positions(self.feature_names_, named=self.named_)
 
-    def _check_missing_rule(self, rule: str) -> None:
-        if rule not in MISSING_RULES:
-            expected = "one of 'auto', 'flag', 'allow'"
-            raise parameter_error(self, "missing", expected, rule)
-
     def _position_of(self, parameter: str, key: str | int) -> int:
-        """Return where the column stands that a parameter names."""
+        """Return the position of a column that a parameter names."""
         return position_of(self, parameter, key, self.feature_names_)
 
 

@@ -1,17 +1,27 @@
-"""Flag rows with labels that training did not have."""
+"""Flag rows with missing labels, or labels that training did not have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from resilient_estimator._validation import parameter_error
-from resilient_estimator.guards._base import ColumnGuard, Finding, flags_missing
+from resilient_estimator._validation import (
+    COUNT,
+    Constraints,
+    Options,
+    check_parameters,
+)
+from resilient_estimator.guards._base import (
+    MISSING_RULE,
+    ColumnGuard,
+    Finding,
+    flags_missing,
+)
 from resilient_estimator.reference._bins import CategoryBins
-from resilient_estimator.tabular._table import MISSING, Table, read_table
+from resilient_estimator.tabular._column import MISSING
+from resilient_estimator.tabular._table import Table, read_table
 
 OPEN_ENDED_SHARE = 0.01
 
@@ -19,18 +29,18 @@ OPEN_ENDED_SHARE = 0.01
 class CategoryGuard(ColumnGuard):
     """Flag rows with unseen or missing labels.
 
-    Labels of at least `min_count` training rows are kept as text, the others only as
+    Labels of at least `min_count` training rows are kept as text, rarer ones only as
     fingerprints.
 
     Parameters
     ----------
     unseen : {"auto", "flag"}, default="auto"
         "auto" does not flag unseen labels in open-ended columns, such as identifiers or
-        free text: those where more than 1 % of the training rows have a label of their
-        own, so that new rows bring new labels as a matter of course (Good 1953).
+        free text: those where more than 1 % of the training rows have a label that no
+        other row has, so that new labels are to be expected (Good 1953).
     missing : {"auto", "flag", "allow"}, default="auto"
         Whether a missing label is a reason for a flag. "auto" flags it only in columns
-        that had no missing value in training.
+        without missing values in training.
     min_count : int, default=10
         Fewest training rows for which a label is kept as text.
 
@@ -38,10 +48,10 @@ class CategoryGuard(ColumnGuard):
     ----------
     columns_ : list of int
         Positions of the category columns.
-    cells_ : list of CategoryBins
+    bins_ : list of CategoryBins
         Labels known in each of them.
     open_ended_ : list of bool
-        Whether unseen labels are normal in the column.
+        Whether unseen labels are to be expected in the column.
     flag_missing_ : list of bool
         Whether a missing label is flagged.
 
@@ -55,6 +65,11 @@ class CategoryGuard(ColumnGuard):
     array([False,  True, False])
     """
 
+    _constraints: ClassVar[Constraints] = {
+        "unseen": [Options("auto", "flag")],
+        "missing": [MISSING_RULE],
+        "min_count": [COUNT],
+    }
     _reasons: ClassVar[tuple[str, ...]] = ("missing", "unseen")
 
     def __init__(
@@ -79,11 +94,11 @@ class CategoryGuard(ColumnGuard):
         self : CategoryGuard
             The fitted guard.
         """
-        self._check_parameters()
+        check_parameters(self)
         table = read_table(X)
         self._remember_names(table)
         self.columns_: list[int] = []
-        self.cells_: list[CategoryBins] = []
+        self.bins_: list[CategoryBins] = []
         self.open_ended_: list[bool] = []
         self.flag_missing_: list[bool] = []
         for index in range(len(self.feature_names_)):
@@ -92,19 +107,19 @@ class CategoryGuard(ColumnGuard):
         return self
 
     def all_clear(self, X: Any) -> bool:  # noqa: ARG002
-        """Return whether it is plain that no row has a flag: there are no labels."""
+        """Return whether no row has a flag: only where there are no labels."""
         return not getattr(self, "columns_", [None])
 
     def _learn_column(self, table: Table, index: int) -> None:
         name = self.feature_names_[index]
         limit = table.shape[0]
-        cells, counts = CategoryBins.learn(name, table, index, limit, self.min_count)
+        bins, counts = CategoryBins.learn(name, table, index, limit, self.min_count)
         n_once = int(np.count_nonzero(counts[2:] == 1))
         open_ended = n_once > max(OPEN_ENDED_SHARE * counts[1:].sum(), 1)
         if self.unseen == "auto" and open_ended:
-            cells = CategoryBins(name, [], np.empty(0, dtype=np.int64))
+            bins = CategoryBins(name, [], np.empty(0, dtype=np.int64))
         self.columns_.append(index)
-        self.cells_.append(cells)
+        self.bins_.append(bins)
         self.open_ended_.append(bool(open_ended))
         seen = bool(counts[0])
         self.flag_missing_.append(flags_missing(self.missing, seen_in_training=seen))
@@ -113,9 +128,9 @@ class CategoryGuard(ColumnGuard):
         if not self.columns_:
             return
         positions = self._positions(table)
-        for index, cells, open_ended, flag_missing in zip(
+        for index, bins, open_ended, flag_missing in zip(
             self.columns_,
-            self.cells_,
+            self.bins_,
             self.open_ended_,
             self.flag_missing_,
             strict=True,
@@ -125,17 +140,7 @@ class CategoryGuard(ColumnGuard):
                 continue
             codes, texts = table.labels(position)
             if flag_missing:
-                yield "missing", cells.name, codes == MISSING
+                yield "missing", bins.name, codes == MISSING
             if self.unseen == "flag" or not open_ended:
-                unseen = np.append(cells.cell_of(texts) == 1, False)
-                yield "unseen", cells.name, unseen[codes]
-
-    def _check_parameters(self) -> None:
-        self._check_missing_rule(self.missing)
-        if self.unseen not in ("auto", "flag"):
-            expected = "one of 'auto', 'flag'"
-            raise parameter_error(self, "unseen", expected, self.unseen)
-        count = self.min_count
-        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
-            expected = "an int in the range [1, inf)"
-            raise parameter_error(self, "min_count", expected, count)
+                unseen = np.append(bins.cell_of(texts) == 1, False)
+                yield "unseen", bins.name, unseen[codes]

@@ -1,4 +1,4 @@
-"""Let any scikit-learn outlier detector be a guard."""
+"""Use any scikit-learn outlier detector as a guard."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from sklearn.utils.validation import check_is_fitted
 from resilient_estimator._typing import Mask
 from resilient_estimator._validation import parameter_error
 from resilient_estimator.protocols import Guard
-from resilient_estimator.tabular._readable import (
-    UNREADABLE,
-    find_columns,
-    in_training_order,
-    predict_readable,
-    valid_rows,
-)
 from resilient_estimator.tabular._rows import count_rows
 from resilient_estimator.tabular._table import (
     column_names,
     container_of,
     read_table,
 )
+from resilient_estimator.tabular._valid_rows import (
+    UNREADABLE,
+    find_columns,
+    in_training_order,
+    predict_readable,
+    valid_rows,
+)
 
 
 class OutlierGuard(BaseEstimator):
-    """Flag rows that an outlier detector calls outliers.
+    """Flag rows that a scikit-learn outlier detector classifies as outliers.
 
-    Rows which the detector cannot read, such as those with a missing value, are flagged
-    too: nothing says that they are usual. A detector that reads missing or infinite
-    values, as IsolationForest does, judges them itself.
+    Rows that the detector cannot read, such as those with a missing value, are flagged
+    too. A detector that accepts missing or infinite values, such as IsolationForest,
+    judges them itself.
 
     Parameters
     ----------
     detector : outlier detector
         For example ``IsolationForest(contamination=0.001)``, or a Pipeline that ends in
-        one. Set its contamination: IsolationForest's default rejects about a quarter of
-        usual training rows.
+        one. Set its contamination: with its default, IsolationForest flags about a
+        quarter of ordinary training rows.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class OutlierGuard(BaseEstimator):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at.
+            Rows to inspect.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Flag rows with missing, unreadable or far-away numbers."""
+"""Flag rows with missing, unreadable or out-of-range numbers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,21 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from resilient_estimator._typing import Mask
-from resilient_estimator._validation import parameter_error, read_limits
-from resilient_estimator.exceptions import is_number
-from resilient_estimator.guards._base import ColumnGuard, Finding, flags_missing
+from resilient_estimator._typing import Floats, Mask, Positions
+from resilient_estimator._validation import (
+    MAPPING,
+    NON_NEGATIVE,
+    Constraints,
+    check_parameters,
+    parameter_error,
+    read_limits,
+)
+from resilient_estimator.guards._base import (
+    MISSING_RULE,
+    ColumnGuard,
+    Finding,
+    flags_missing,
+)
 from resilient_estimator.tabular._table import Table, read_table
 
 LARGEST = np.finfo(np.float64).max
@@ -20,29 +31,30 @@ FOLD_ROWS = 32
 
 
 class RangeGuard(ColumnGuard):
-    """Flag rows with missing, unreadable, infinite or far-away numbers.
+    """Flag rows with missing, unreadable, infinite or out-of-range numbers.
 
-    The range of each numeric column is learnt from training: its minimum and maximum,
-    widened by `margin` times their distance and rounded outwards (ages from 18 to 90
-    give the range -55 to 165), so that neither is kept.
+    The range of each numeric column is that of training, widened on both sides by
+    `margin` times its width and rounded outwards (ages from 18 to 90 give the range
+    from -55 to 165), so that neither minimum nor maximum is kept.
 
     Parameters
     ----------
     margin : float or None, default=1.0
-        How far beyond the training range a value may lie, in units of that range. None
-        learns no ranges: only `limits` and infinite values are flagged.
+        How far beyond the training range a value may lie, in units of its width. None:
+        no ranges are learnt, and only infinite values and those beyond `limits` are
+        flagged.
     limits : dict or None, default=None
-        Hard limits such as ``{"age": (10, 150), "miles": (0, None)}``: smallest and
-        largest value that is allowed, None for no limit on that side. They replace the
-        learnt range of the column. Columns without names are called 0, 1, ...
+        Hard limits such as ``{"age": (10, 150), "miles": (0, None)}``: the smallest and
+        the largest value allowed, None for no limit on that side. They replace the
+        learnt range of the column. Columns without names are given by position.
     missing : {"auto", "flag", "allow"}, default="auto"
         Whether a missing number is a reason for a flag. "auto" flags it only in columns
-        that had no missing value in training: where there were some, the wrapped
+        without missing values in training: where there were some, the wrapped
         estimator can handle them.
 
     Attributes
     ----------
-    low_, high_ : ndarray of float of shape (n_features,)
+    lower_, upper_ : ndarray of float of shape (n_features,)
         Allowed range of each column; infinite for columns that are not numeric.
     flag_missing_ : ndarray of bool of shape (n_features,)
         Whether a missing value is flagged.
@@ -65,6 +77,11 @@ class RangeGuard(ColumnGuard):
     array([False, False,  True,  True])
     """
 
+    _constraints: ClassVar[Constraints] = {
+        "margin": [NON_NEGATIVE, None],
+        "limits": [MAPPING, None],
+        "missing": [MISSING_RULE],
+    }
     _reasons: ClassVar[tuple[str, ...]] = ("missing", "out_of_range", "unreadable")
 
     def __init__(
@@ -93,12 +110,12 @@ class RangeGuard(ColumnGuard):
         self : RangeGuard
             The fitted guard.
         """
-        self._check_parameters()
+        check_parameters(self)
         table = read_table(X)
         self._remember_names(table)
         n_features = len(self.feature_names_)
-        self.low_ = np.full(n_features, -np.inf)
-        self.high_ = np.full(n_features, np.inf)
+        self.lower_ = np.full(n_features, -np.inf)
+        self.upper_ = np.full(n_features, np.inf)
         self.numeric_ = np.zeros(n_features, dtype=bool)
         self.flag_missing_ = np.zeros(n_features, dtype=bool)
         for index in range(n_features):
@@ -114,22 +131,22 @@ class RangeGuard(ColumnGuard):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at. What is not a table gets no flag.
+            Rows to inspect. What is not a table gets no flag.
 
         Returns
         -------
         flags : dict of str to ndarray of bool of shape (n_samples,)
             Masks called "missing", "out_of_range" and "unreadable".
         """
-        table = read_table(X) if hasattr(self, "low_") else None
+        table = read_table(X) if hasattr(self, "lower_") else None
         if table is None or not self._is_plain(table):
             return super().inspect(X if table is None else table)
         flags = {
             reason: np.zeros(table.shape[0], dtype=bool) for reason in self._reasons
         }
-        for start, chosen in _suspicious_cells(table.matrix, self.low_, self.high_):
+        for start, chosen in _suspicious_cells(table.matrix, self.lower_, self.upper_):
             block = table.matrix[start : start + BLOCK_ROWS, chosen]
-            within = (block >= self.low_[chosen]) & (block <= self.high_[chosen])
+            within = (block >= self.lower_[chosen]) & (block <= self.upper_[chosen])
             rows, columns = np.nonzero(~within)
             values = block[rows, columns]
             missing = values != values  # noqa: PLR0124  also for integers
@@ -139,14 +156,14 @@ class RangeGuard(ColumnGuard):
         return flags
 
     def all_clear(self, X: Any) -> bool:
-        """Return whether it is plain that no row has a flag; False is no verdict.
+        """Return whether no row has a flag; False leaves it open.
 
         A table of numbers that all lie in their range is cleared without a mask.
         """
-        table = read_table(X) if hasattr(self, "low_") else None
+        table = read_table(X) if hasattr(self, "lower_") else None
         if table is None or not self._is_plain(table):
             return False
-        return not _suspicious_cells(table.matrix, self.low_, self.high_)
+        return not _suspicious_cells(table.matrix, self.lower_, self.upper_)
 
     def _is_plain(self, table: Table) -> bool:
         """Whether the table is one dense block whose columns stand where they were."""
@@ -163,7 +180,7 @@ class RangeGuard(ColumnGuard):
         ):
             if position is None or not self.numeric_[i]:
                 continue
-            low, high = self.low_[i], self.high_[i]
+            lower, upper = self.lower_[i], self.upper_[i]
             if table.is_sparse:
                 yield from self._sparse_findings(table, i, position)
                 continue
@@ -174,17 +191,18 @@ class RangeGuard(ColumnGuard):
                 nothing &= ~unreadable
             if self.flag_missing_[i]:
                 yield "missing", name, nothing
-            yield "out_of_range", name, (values < low) | (values > high)
+            yield "out_of_range", name, (values < lower) | (values > upper)
 
     def _sparse_findings(
         self, table: Table, i: int, position: int
     ) -> Iterator[Finding]:
-        """Look at stored values only; zeros count if zero itself is out of range."""
-        name, low, high = self.feature_names_[i], self.low_[i], self.high_[i]
+        """Inspect stored values; zeros are flagged if zero itself is out of range."""
+        name = self.feature_names_[i]
+        lower, upper = self.lower_[i], self.upper_[i]
         start, stop = table.matrix.indptr[position : position + 2]
         rows, values = table.matrix.indices[start:stop], table.matrix.data[start:stop]
-        outside = np.full(table.shape[0], not low <= 0 <= high)
-        outside[rows] = (values < low) | (values > high)
+        outside = np.full(table.shape[0], not lower <= 0 <= upper)
+        outside[rows] = (values < lower) | (values > upper)
         if outside.any():
             yield "out_of_range", name, outside
         nothing = rows[np.isnan(values)] if values.dtype.kind == "f" else rows[:0]
@@ -200,54 +218,46 @@ class RangeGuard(ColumnGuard):
         finite = values[np.isfinite(values)]
         finite = np.append(finite, 0.0) if n_zeros else finite
         self.numeric_[index] = True
-        self.low_[index], self.high_[index] = -LARGEST, LARGEST
+        self.lower_[index], self.upper_[index] = -LARGEST, LARGEST
         self.flag_missing_[index] = flags_missing(
             self.missing, seen_in_training=n_missing > 0
         )
         if self.margin is not None and len(finite):
             bounds = _widened(finite.min(), finite.max(), self.margin)
-            self.low_[index], self.high_[index] = bounds
+            self.lower_[index], self.upper_[index] = bounds
 
     def _limit_column(self, key: str | int, pair: Any) -> None:
         index = self._position_of("limits", key)
-        low, high = read_limits(self, "limits", key, pair)
+        lower, upper = read_limits(self, "limits", key, pair)
         if not self.numeric_[index]:
-            expected = f"limits of numeric columns, which {key!r} is not"
+            expected = f"limits of numeric columns only; {key!r} is not numeric"
             raise parameter_error(self, "limits", expected, pair)
-        self.low_[index], self.high_[index] = max(low, -LARGEST), min(high, LARGEST)
-
-    def _check_parameters(self) -> None:
-        self._check_missing_rule(self.missing)
-        if self.margin is not None and not (
-            is_number(self.margin) and 0 <= self.margin < np.inf
-        ):
-            expected = "a float in the range [0, inf) or None"
-            raise parameter_error(self, "margin", expected, self.margin)
-        if self.limits is not None and not isinstance(self.limits, Mapping):
-            expected = "a dict of column to (low, high) or None"
-            raise parameter_error(self, "limits", expected, self.limits)
+        self.lower_[index], self.upper_[index] = (
+            max(lower, -LARGEST),
+            min(upper, LARGEST),
+        )
 
 
-def _widened(low: float, high: float, margin: float) -> tuple[float, float]:
+def _widened(smallest: float, largest: float, margin: float) -> tuple[float, float]:
     """Widen a range and round it outwards to half a digit of its width."""
     with np.errstate(all="ignore"):  # values near 1e308 or 1e-308
-        width = (high - low) or abs(low) or 1.0
+        width = (largest - smallest) or abs(smallest) or 1.0
         step = 0.5 * 10.0 ** np.floor(np.log10(width))
-        least, most = low - margin * width, high + margin * width
-        outer_low = np.floor(least / step) * step
-        outer_high = np.ceil(most / step) * step
+        lowest, highest = smallest - margin * width, largest + margin * width
+        lower = np.floor(lowest / step) * step
+        upper = np.ceil(highest / step) * step
         # The product may be a little larger than the number that was rounded.
-        outer_low -= step * (outer_low > least)
-        outer_high += step * (outer_high < most)
-    return float(np.nan_to_num(outer_low, nan=-LARGEST)), float(
-        np.nan_to_num(outer_high, nan=LARGEST)
+        lower -= step * (lower > lowest)
+        upper += step * (upper < highest)
+    return float(np.nan_to_num(lower, nan=-LARGEST)), float(
+        np.nan_to_num(upper, nan=LARGEST)
     )
 
 
 def _suspicious_cells(
-    X: NDArray[Any], low: NDArray[np.float64], high: NDArray[np.float64]
-) -> list[tuple[int, NDArray[np.intp]]]:
-    """Return first row and columns of the blocks with a value out of range, or NaN.
+    X: NDArray[Any], lower: Floats, upper: Floats
+) -> list[tuple[int, Positions]]:
+    """Return the first row and the columns of each block with a bad value.
 
     The extremes of a block are found along long lines of memory: rows are laid side by
     side before the minimum is taken.
@@ -260,14 +270,14 @@ def _suspicious_cells(
     for k, lines in enumerate(X[:rest].reshape(folded) if n_blocks else ()):
         least = np.minimum.reduce(lines, axis=0).reshape(FOLD_ROWS, n_features)
         most = np.maximum.reduce(lines, axis=0).reshape(FOLD_ROWS, n_features)
-        np.logical_and(least >= low, most <= high).all(axis=0, out=within[k])
+        np.logical_and(least >= lower, most <= upper).all(axis=0, out=within[k])
     suspicious = [
         (k * BLOCK_ROWS, np.flatnonzero(~within[k]))
         for k in np.flatnonzero(~within.all(axis=1)).tolist()
     ]
     for start in range(rest, n_samples, BLOCK_ROWS):
         rows = X[start : start + BLOCK_ROWS]
-        inside = (rows >= low) & (rows <= high)
+        inside = (rows >= lower) & (rows <= upper)
         if not inside.all():
             suspicious.append((start, np.flatnonzero(~inside.all(axis=0))))
     return suspicious

@@ -1,4 +1,4 @@
-"""Flag rows that lie in areas excluded by hand."""
+"""Flag rows that lie in regions excluded by the user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 from resilient_estimator._typing import Mask
 from resilient_estimator._validation import parameter_error, read_limits
 from resilient_estimator.guards._base import ColumnGuard, Finding
-from resilient_estimator.tabular._table import MISSING, Table, label_text, read_table
+from resilient_estimator.tabular._column import MISSING, label_text
+from resilient_estimator.tabular._table import Table, read_table
 
 EXPECTED = "a non-empty dict of column to condition, or a list of them"
 
@@ -21,16 +22,16 @@ class RegionGuard(ColumnGuard):
     Parameters
     ----------
     regions : dict or list of dict
-        A region is a dict of column to condition; a row lies in it if *all* conditions
+        A region is a dict of column to condition. A row lies in it if *all* conditions
         hold, and is excluded if it lies in *any* of the regions. A condition is a tuple
-        ``(low, high)`` with None for an open side, both ends included, or a set of
-        values. A missing value fulfils no condition. Columns without names are called
-        0, 1, ...
+        ``(lower, upper)`` with both ends included and None for an open side, or a set
+        of values. A missing value meets no condition. Columns without names are given
+        by position.
 
     Attributes
     ----------
     conditions_ : list of list
-        Column position and condition of each region.
+        Column positions and conditions of each region.
 
     Examples
     --------
@@ -50,7 +51,7 @@ class RegionGuard(ColumnGuard):
         self.regions = regions
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
-        """Look up the columns that the regions name.
+        """Find the columns that the regions name.
 
         Parameters
         ----------
@@ -88,8 +89,8 @@ class RegionGuard(ColumnGuard):
                 labels = sorted(label_text(value) for value in condition)
                 conditions.append({"column": position, "labels": labels})
             else:
-                low, high = read_limits(self, "regions", key, condition)
-                conditions.append({"column": position, "low": low, "high": high})
+                lower, upper = read_limits(self, "regions", key, condition)
+                conditions.append({"column": position, "lower": lower, "upper": upper})
         return conditions
 
     def _findings(self, table: Table) -> Iterator[Finding]:
@@ -101,20 +102,20 @@ class RegionGuard(ColumnGuard):
                 if position is None:
                     inside[:] = False
                     break
-                inside &= _fulfils(table, position, condition)
+                inside &= _meets(table, position, condition)
             names = [self.feature_names_[c["column"]] for c in conditions]
             yield "excluded", " and ".join(names), inside
 
 
-def _fulfils(table: Table, position: int, condition: dict[str, Any]) -> Mask:
+def _meets(table: Table, position: int, condition: dict[str, Any]) -> Mask:
     if "labels" in condition:
         codes, texts = table.labels(position)
         chosen = np.array([text in condition["labels"] for text in texts], dtype=bool)
         inside = np.append(chosen, False)[codes]
         return np.asarray(inside & (codes != MISSING))
-    low, high = condition["low"], condition["high"]
+    lower, upper = condition["lower"], condition["upper"]
     if table.is_sparse:
         values = table.matrix[:, [position]].toarray().ravel()
     else:
         values = table.numbers(position).values
-    return np.asarray((values >= low) & (values <= high))
+    return np.asarray((values >= lower) & (values <= upper))

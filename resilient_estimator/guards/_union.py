@@ -1,4 +1,4 @@
-"""Several guards as one."""
+"""Several guards as one, and the guard that a constructor parameter stands for."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from resilient_estimator.guards._base import (
     is_clear,
     rows_for,
 )
+from resilient_estimator.guards._category import CategoryGuard
 from resilient_estimator.guards._outlier import as_guard
+from resilient_estimator.guards._range import RangeGuard
 from resilient_estimator.protocols import Guard, HeldOutPredictions
 from resilient_estimator.tabular._table import read_rows
 
 
 class GuardUnion(ListComposition):
-    """Flag what any of several guards flags.
+    """Flag every row that any of several guards flags.
 
     Parameters
     ----------
@@ -107,7 +109,7 @@ class GuardUnion(ListComposition):
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at.
+            Rows to inspect.
 
         Returns
         -------
@@ -137,17 +139,17 @@ class GuardUnion(ListComposition):
         return _joined(inspect_training(guard, rows) for guard in self.guards_)
 
     def all_clear(self, X: Any) -> bool:
-        """Return whether it is plain that no row has a flag; False is no verdict."""
+        """Return whether no row has a flag; False leaves it open."""
         rows = read_rows(X)
         return all(is_clear(guard, rows) for guard in getattr(self, "guards_", [None]))
 
     def explain(self, X: Any) -> dict[str, dict[str, int]]:
-        """Count the flagged rows per reason and column, where guards can tell.
+        """Count the flagged rows per reason and column, where guards know them.
 
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows to look at.
+            Rows to inspect.
 
         Returns
         -------
@@ -171,3 +173,14 @@ def _joined(found: Iterable[Mapping[str, Mask]]) -> dict[str, Mask]:
             known = flags.get(reason)
             flags[reason] = mask if known is None else known | mask
     return flags
+
+
+def make_guard(guard: Any) -> Guard | None:
+    """Return the unfitted guard that the parameter of ResilientEstimator stands for."""
+    if guard is None:
+        return None
+    if isinstance(guard, str) and guard == "auto":
+        return GuardUnion([RangeGuard(), CategoryGuard()])
+    if isinstance(guard, (list, tuple)):
+        return as_guard(GuardUnion(list(guard)))
+    return as_guard(guard)

@@ -1,4 +1,4 @@
-"""What remembers earlier batches and queries."""
+"""What has a memory over time: the detector of decision-boundary probing."""
 
 from resilient_estimator._public import publish
 from resilient_estimator.monitor._label_only import label_only

@@ -36,8 +36,8 @@ from resilient_estimator.monitor._queries import (
     Queries,
     first_seen,
     group_by_source,
+    hash_coordinates,
     hash_predictions,
-    hash_rows,
     source_key,
 )
 from resilient_estimator.monitor._shiryaev_roberts import ShiryaevRoberts
@@ -307,7 +307,7 @@ class ProbingDetector(BaseEstimator):
     def _embed(self, X: Any) -> tuple[NDArray[np.float32], NDArray[np.uint64]]:
         """Return coordinates, and hashes by which equal rows are recognised."""
         coordinates = self.embedding_.embed(X)
-        hashes = hash_rows(coordinates)
+        hashes = hash_coordinates(coordinates)
         if self.axes_ is not None:
             coordinates = coordinates @ self.axes_
         return coordinates.astype(np.float32), hashes

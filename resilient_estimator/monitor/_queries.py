@@ -9,13 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resilient_estimator._typing import Counts, Floats, Mask, Positions
+from resilient_estimator.tabular._column import Labels, is_missing, label_text
 from resilient_estimator.tabular._row_hash import digest, mix
-from resilient_estimator.tabular._table import (
-    Labels,
-    is_missing,
-    label_text,
-    read_table,
-)
+from resilient_estimator.tabular._table import read_table
 
 NO_PREDICTION = -1
 ANONYMOUS = "<None>"
@@ -62,7 +58,7 @@ class Queries(NamedTuple):
         )
 
 
-def hash_rows(coordinates: Floats) -> NDArray[np.uint64]:
+def hash_coordinates(coordinates: Floats) -> NDArray[np.uint64]:
     """Return a hash of each row.
 
     Parameters

@@ -1,3 +1,3 @@
-"""Corrections that do not need retraining."""
+"""Corrections without retraining: the decision threshold."""
 
 __all__: list[str] = []

@@ -5,8 +5,7 @@ these cells, and a `Reference` the layout and the profile of the training rows.
 """
 
 from resilient_estimator._public import publish
-from resilient_estimator.reference._layout import Layout
-from resilient_estimator.reference._profile import Profile
+from resilient_estimator.reference._layout import Layout, Profile
 from resilient_estimator.reference._reference import Reference
 
 __all__ = ["Layout", "Profile", "Reference"]

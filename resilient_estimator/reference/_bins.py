@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from resilient_estimator._typing import Counts, Floats, Mask, Positions
+from resilient_estimator.tabular._column import MISSING
 from resilient_estimator.tabular._row_hash import digest
-from resilient_estimator.tabular._table import MISSING, Table
+from resilient_estimator.tabular._table import Table
 
 MAX_CELLS = 1024
 ROWS_PER_BIN = 5

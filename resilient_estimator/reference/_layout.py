@@ -1,4 +1,4 @@
-"""Fixed cells of every column."""
+"""The layout: which cells columns are counted in. The profile: counts of a batch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from resilient_estimator._typing import Counts, Mask
 from resilient_estimator.reference._bin_counter import BinCounter
 from resilient_estimator.reference._bins import Bins, bins_from_dict
 from resilient_estimator.reference._normal_scores import PairedColumns
-from resilient_estimator.reference._profile import Profile
 from resilient_estimator.tabular._table import Table, read_table
 
 Flags = Mapping[str, Mask]
@@ -214,3 +213,69 @@ def count_rows_of(outputs: Table | None, flags: Flags | None) -> int:
     if outputs is not None:
         return outputs.shape[0]
     return max((len(mask) for mask in (flags or {}).values()), default=0)
+
+
+class Profile:
+    """Counts of one batch over the cells of a `Layout`.
+
+    Profiles add up exactly, in any order and however the rows are split: a day is the
+    sum of its hours, a cluster the sum of its machines.
+
+    Parameters
+    ----------
+    layout_id : str
+        Fingerprint of the layout.
+    n_samples : int
+        Number of rows.
+    counts : ndarray of int64 of shape (n_counts,)
+        Rows in each cell, then sums of products of the paired columns.
+    """
+
+    def __init__(self, layout_id: str, n_samples: int, counts: Counts) -> None:
+        self.layout_id = layout_id
+        self.n_samples = n_samples
+        self.counts = counts
+
+    def __add__(self, other: Profile) -> Profile:
+        if not isinstance(other, Profile):
+            return NotImplemented
+        if self.layout_id != other.layout_id:
+            raise ValueError(
+                "Only profiles of the same layout can be added. Got layouts "
+                f"{self.layout_id!r} and {other.layout_id!r}."
+            )
+        n_samples = self.n_samples + other.n_samples
+        return Profile(self.layout_id, n_samples, self.counts + other.counts)
+
+    def __radd__(self, other: object) -> Profile:
+        return self if other == 0 else NotImplemented  # lets sum() start
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Profile)
+            and self.layout_id == other.layout_id
+            and self.n_samples == other.n_samples
+            and np.array_equal(self.counts, other.counts)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.layout_id, self.n_samples, self.counts.tobytes()))
+
+    def to_json(self) -> str:
+        """Return the profile as JSON."""
+        state = {
+            "layout_id": self.layout_id,
+            "n_samples": self.n_samples,
+            "counts": self.counts.tolist(),
+        }
+        return json.dumps(state, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the profile from the JSON that `to_json` returned."""
+        state = json.loads(text)
+        counts = np.array(state["counts"], dtype=np.int64)
+        return cls(state["layout_id"], int(state["n_samples"]), counts)
+
+    def __repr__(self) -> str:
+        return f"Profile({self.n_samples} rows, {len(self.counts)} cells)"

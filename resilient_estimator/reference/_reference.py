@@ -16,16 +16,15 @@ from resilient_estimator.reference._bins import (
     OpaqueBins,
     learn_bins,
 )
-from resilient_estimator.reference._effective_sample_size import (
-    autocorrelation_time,
-    between_model_variance,
-)
-from resilient_estimator.reference._layout import Flags, Layout, count_rows_of
+from resilient_estimator.reference._layout import Flags, Layout, Profile, count_rows_of
 from resilient_estimator.reference._normal_scores import (
     PairedColumns,
     choose_paired_columns,
 )
-from resilient_estimator.reference._profile import Profile
+from resilient_estimator.reference._variance_inflation import (
+    autocorrelation_time,
+    between_model_variance,
+)
 from resilient_estimator.tabular._table import Table, column_names, read_table
 
 

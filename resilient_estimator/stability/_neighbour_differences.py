@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from resilient_estimator._typing import Floats, Mask, Positions
+from resilient_estimator.tabular._column import MISSING
 from resilient_estimator.tabular._embedding import Embedding, numbers
-from resilient_estimator.tabular._table import MISSING, Table, read_table
+from resilient_estimator.tabular._table import Table, read_table
 
 Pairs = tuple[Positions, Positions]
 

@@ -6,6 +6,7 @@ of rows. `inflation` is the factor by which dependence between successive rows
 multiplies the variance of a mean.
 """
 
+from resilient_estimator.statistics._base import SignificanceResult
 from resilient_estimator.statistics._categorical import (
     CategoryTests,
     category_tests,
@@ -15,19 +16,7 @@ from resilient_estimator.statistics._categorical import (
     population_stability,
     unseen_labels,
 )
-from resilient_estimator.statistics._combined_pvalues import cauchy_combination, holm
-from resilient_estimator.statistics._counts import SignificanceResult
-from resilient_estimator.statistics._effect_size import (
-    debiased,
-    kolmogorov_band,
-    kolmogorov_bias,
-    ordered_severity,
-    severity_boundaries,
-    share_bias,
-    surged_cells,
-    total_variation,
-    total_variation_bias,
-)
+from resilient_estimator.statistics._multiple_testing import cauchy_combination, holm
 from resilient_estimator.statistics._ordered import (
     OrderedSamples,
     anderson_darling_weight,
@@ -39,6 +28,17 @@ from resilient_estimator.statistics._ordered import (
     quadratic_test,
     spread_test,
     wasserstein,
+)
+from resilient_estimator.statistics._severity import (
+    debiased,
+    kolmogorov_band,
+    kolmogorov_bias,
+    ordered_severity,
+    severity_boundaries,
+    share_bias,
+    surged_cells,
+    total_variation,
+    total_variation_bias,
 )
 
 __all__ = [

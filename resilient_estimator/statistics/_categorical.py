@@ -8,15 +8,16 @@ import numpy as np
 from scipy import special
 
 from resilient_estimator._typing import Counts, Floats
-from resilient_estimator.statistics._counts import (
+from resilient_estimator.statistics._base import (
     MIN_EXPECTED,
     SignificanceResult,
+    Statistic,
     nonempty,
+    permutation_test,
     smallest_expected,
     sum_groups,
 )
-from resilient_estimator.statistics._effect_size import Z_90, debiased
-from resilient_estimator.statistics._permutation import Statistic, permutation_test
+from resilient_estimator.statistics._severity import Z_90, debiased
 
 MAX_TESTED_CELLS = 64
 MISS_PROBABILITY = np.exp(-5)

@@ -13,13 +13,13 @@ import numpy as np
 from scipy import special
 
 from resilient_estimator._typing import Counts, Floats, Positions
-from resilient_estimator.statistics._counts import (
+from resilient_estimator.statistics._base import (
     MIN_EXPECTED,
     SignificanceResult,
     cumulative_shares,
+    permutation_test,
     sum_groups,
 )
-from resilient_estimator.statistics._permutation import permutation_test
 
 MAX_GROUPS = 64
 FEW_CELLS = 16

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from resilient_estimator.tabular._table import NUMBERS, TEXT
+from resilient_estimator.tabular._column import NUMBERS, TEXT
 
 INTEGERS = ("int8", "int16", "int32", "int64")
 

@@ -1,4 +1,4 @@
-"""A space of numbers in which rows have distances."""
+"""Embed rows of mixed types as vectors of numbers that have distances."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from resilient_estimator._typing import Floats
-from resilient_estimator.tabular._table import MISSING, Table, column_names, read_table
+from resilient_estimator.tabular._column import MISSING
+from resilient_estimator.tabular._table import Table, column_names, read_table
 
-FARTHEST = 1e3  # standard deviations: what is further off is as far as that
+FARTHEST = 1e3  # standard deviations; larger distances are cut to this
 ROOT_HALF = float(np.sqrt(0.5))  # two labels are one apart
 MIN_COUNT = 10
 MAX_LABELS = 64
@@ -24,7 +25,7 @@ class Embedding:
     where the columns are pixels of a picture: scaling each pixel by itself would blow
     up those that are nearly always empty. Labels are one-hot, two of them one apart;
     labels that are rare in training, unseen or missing share one coordinate. Missing
-    and unreadable numbers stand in the middle, infinite ones far off.
+    and unreadable numbers lie in the middle, infinite ones far away.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ class Embedding:
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Rows. Columns that they lack stand in the middle.
+            Rows. Columns that they lack lie in the middle.
 
         Returns
         -------

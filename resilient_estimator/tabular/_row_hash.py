@@ -8,8 +8,9 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from resilient_estimator.tabular._column import MISSING
 from resilient_estimator.tabular._embedding import numbers
-from resilient_estimator.tabular._table import MISSING, Table
+from resilient_estimator.tabular._table import Table
 
 Words = NDArray[np.uint64]
 

@@ -11,7 +11,7 @@ from sklearn.model_selection import KFold
 from resilient_estimator import FeatureDrift, OutputDrift, ResilientEstimator
 from resilient_estimator.detectors import DependenceDrift
 from resilient_estimator.reference import Reference
-from resilient_estimator.reference._effective_sample_size import (
+from resilient_estimator.reference._variance_inflation import (
     autocorrelation_time,
     between_model_variance,
 )

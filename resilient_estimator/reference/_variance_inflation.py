@@ -34,7 +34,7 @@ def autocorrelation_time(codes: Positions, *, ordered: bool) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> from resilient_estimator.reference._effective_sample_size import (
+    >>> from resilient_estimator.reference._variance_inflation import (
     ...     autocorrelation_time,
     ... )
     >>> rng = np.random.default_rng(0)

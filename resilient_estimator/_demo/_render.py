@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from sklearn.base import is_classifier
 
-from resilient_estimator._demo._stream import Stream
 from resilient_estimator._demo._summary import summarise
 from resilient_estimator._demo._walk_forward import (
     COST_OF_MISS,
     Step,
+    Stream,
     fit_model,
     retrained_losses,
     walk_forward,

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple, Self
 
 from numpy.typing import NDArray
 
-from resilient_estimator._format import percent
-from resilient_estimator._results import NoTruthValue
+from resilient_estimator._results import NoTruthValue, percent
 from resilient_estimator._typing import Floats, Positions
 from resilient_estimator.comparison._agreement import (
     agree,

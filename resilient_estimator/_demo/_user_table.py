@@ -14,7 +14,7 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
 )
 
-from resilient_estimator._demo._stream import DemoError, Stream
+from resilient_estimator._demo._walk_forward import DemoError, Stream
 from resilient_estimator.estimator._estimator import ResilientEstimator
 from resilient_estimator.exceptions import needs_extra
 

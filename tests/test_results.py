@@ -2,7 +2,7 @@
 
 import pytest
 
-from resilient_estimator._format import percent
+from resilient_estimator._results import percent
 
 
 @pytest.mark.parametrize(

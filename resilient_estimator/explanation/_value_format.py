@@ -10,13 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing, indexable
 
+from resilient_estimator.tabular._column import is_missing, label_text
 from resilient_estimator.tabular._embedding import numbers
-from resilient_estimator.tabular._table import (
-    Table,
-    is_missing,
-    label_text,
-    read_table,
-)
+from resilient_estimator.tabular._table import Table, read_table
 
 
 def as_table(X: Any) -> Table:
@@ -94,7 +90,7 @@ def format_value(value: Any) -> str:
 
     Examples
     --------
-    >>> from resilient_estimator.explanation._cell_values import format_value
+    >>> from resilient_estimator.explanation._value_format import format_value
     >>> format_value(3900.0), format_value(0.123456), format_value("nurse")
     ('3,900', '0.12346', 'nurse')
     """
