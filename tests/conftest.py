@@ -5,6 +5,7 @@ import os
 # One thread per process: the tests themselves run in parallel.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 import importlib.util
 from functools import lru_cache
@@ -20,13 +21,13 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
 
 HERE = Path(__file__).resolve().parent
-CANDIDATES = (HERE / "../../shared/data", HERE / "../../../../shared/data")
 
 
 def data_folder():
     """Return the folder with the real data sets, None where there is none."""
     named = os.environ.get("RESILIENT_DATA")
-    places = [Path(named), Path(named).parent] if named else CANDIDATES
+    beside = HERE / "../../shared/data"
+    places = [Path(named), Path(named).parent] if named else [beside]
     for folder in places:
         if (folder / "load.py").exists():
             return folder.resolve()

@@ -20,7 +20,7 @@ class NoPandas:
             raise ImportError(name)
 sys.meta_path.insert(0, NoPandas())
 from resilient_estimator.__main__ import main
-sys.exit(main(sys.argv[1:]))
+print([main(line.split()) for line in sys.argv[1:]])
 """
 
 
@@ -97,17 +97,12 @@ def test_the_seed_determines_the_output(capsys):
 
 
 def test_without_pandas():
-    """The simulated insurance needs core dependencies only."""
-    done = run_process("-c", WITHOUT_PANDAS, "demo", "--months", "2")
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_table_without_pandas():
-    """The error names the extra that a table needs."""
-    arguments = ("demo", "--data", "any.csv", "--target", "y")
-    done = run_process("-c", WITHOUT_PANDAS, *arguments)
-    assert done.returncode == 2
-    assert "pip install 'resilient-estimator[pandas]'" in done.stderr
+    """The simulation needs core dependencies only; a table needs an extra."""
+    lines = ("demo --months 2", "demo --data any.csv --target y")
+    done = run_process("-c", WITHOUT_PANDAS, *lines)
+    (error,) = done.stderr.splitlines()
+    assert "pip install 'resilient-estimator[pandas]'" in error
+    assert done.stdout.splitlines()[-1] == "[0, 2]"
 
 
 def test_labels_are_classified(tmp_path, capsys):
@@ -154,9 +149,9 @@ def test_real_table(name, tmp_path, capsys):
     """The demo works on real tables."""
     X, y, _ = load_real(name)
     path = tmp_path / "table.parquet"
-    X.assign(target=y).to_parquet(path)
+    X.assign(target=y).head(2000).to_parquet(path)
     assert main(["demo", "--data", str(path), "--target", "target"]) == 0
-    assert "What to do:" in capsys.readouterr().out
+    assert "What to do:" in " ".join(capsys.readouterr().out.split())
 
 
 BAD = {

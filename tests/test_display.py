@@ -43,42 +43,30 @@ def test_without_a_detector_there_is_no_drift_to_draw():
         blind.assess(X).plot()
 
 
-@pytest.mark.parametrize(
-    ("package", "call", "extra"),
-    [("matplotlib", "plot()", "plot"), ("pandas", "to_frame()", "pandas")],
-)
-def test_a_missing_extra_is_named(package, call, extra):
-    """Without the package, the error names what to install."""
-    code = f"""
-import sys
-sys.modules["{package}"] = None
-import numpy as np
-from sklearn.dummy import DummyClassifier
-from resilient_estimator import ResilientEstimator
-X = np.arange(100.0).reshape(-1, 1)
-assessment = ResilientEstimator(DummyClassifier()).fit(X, X[:, 0] > 9).assess(X)
-try:
-    assessment.{call}
-except ImportError as error:
-    print(error)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert f"pip install 'resilient-estimator[{extra}]'" in done.stdout
-
-
-def test_importing_the_package_imports_no_optional_dependency():
-    """Optional dependencies are imported only when they are needed."""
+def test_optional_dependencies_are_imported_late_and_named_if_missing():
+    """Importing the package imports none; the error names the extra to install."""
     code = """
 import sys, sklearn.pipeline, sklearn.metrics, sklearn.dummy
 before = set(sys.modules)
 import resilient_estimator
 print(*sorted(set(sys.modules) - before))
+sys.modules["matplotlib"] = sys.modules["pandas"] = None
+import numpy as np
+X = np.arange(100.0).reshape(-1, 1)
+model = resilient_estimator.ResilientEstimator(sklearn.dummy.DummyClassifier())
+assessment = model.fit(X, X[:, 0] > 9).assess(X)
+for call in (assessment.plot, assessment.to_frame):
+    try:
+        call()
+    except ImportError as error:
+        print(error)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    packages = {name.split(".")[0] for name in done.stdout.split()}
+    imported, without_matplotlib, without_pandas = done.stdout.splitlines()
+    packages = {name.split(".")[0] for name in imported.split()}
     assert "resilient_estimator" in packages
     assert not packages & {"pandas", "polars", "matplotlib", "pyarrow"}
+    assert "pip install 'resilient-estimator[plot]'" in without_matplotlib
+    assert "pip install 'resilient-estimator[pandas]'" in without_pandas

@@ -424,8 +424,8 @@ def test_sparse_matrices(make):
 
 
 def test_sparse_matrices_are_never_densified(monkeypatch):
-    """10,000 x 50,000 numbers would take 4 GB, so the matrix is never made dense."""
-    X = sparse.random(10_000, 50_000, density=1e-5, format="csr", rng=0)
+    """50,000 x 10,000 numbers would take 4 GB, so the matrix is never made dense."""
+    X = sparse.random(50_000, 10_000, density=1e-5, format="csr", rng=0)
 
     def refuse(matrix, *_, **__):
         raise MemoryError(matrix.shape)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
 from resilient_estimator import ResilientEstimator
@@ -168,6 +169,20 @@ def test_predictions_belong_to_their_rows_whatever_the_splits():
     assert found.rows.tolist() == list(range(60))
     np.testing.assert_allclose(found.predictions, y)
     np.testing.assert_allclose(found.scores, y)
+
+
+def test_probabilities_of_several_targets_belong_to_their_rows():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    targets = (X > 0).astype(int)
+    splits = [
+        (np.arange(30), np.arange(59, 29, -1)),
+        (np.arange(30, 60), np.arange(30)),
+    ]
+    tree = DecisionTreeClassifier(max_depth=1, random_state=0)
+    found = crossed(tree, X, targets, cv=splits).scores
+    expected = cross_val_predict(tree, X, targets, cv=splits, method="predict_proba")
+    for scores, proba in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(scores, proba)
 
 
 class KnowsAllClasses(ClassifierMixin, BaseEstimator):

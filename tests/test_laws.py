@@ -33,6 +33,7 @@ from resilient_estimator import (
     FallbackError,
     FeatureDrift,
     InconsistentVersionWarning,
+    RangeGuard,
     ResilientEstimator,
 )
 from resilient_estimator.reference import Layout, Profile, Reference
@@ -147,8 +148,8 @@ def test_law_4_each_part_is_asked_about_its_own_rows_only():
     assert 0 < len(Counting.calls[0]) < 60
 
 
-def _predict_in_another_process(path, X):
-    return answers(joblib.load(path), X)
+def _predict_in_another_process(folder, batches):
+    return {name: answers(joblib.load(folder / name), X) for name, X in batches.items()}
 
 
 REVIVALS = {
@@ -168,17 +169,18 @@ def test_law_5_a_revived_model_gives_the_same_answers(model, revival):
     assert repr(revived.assess(X)) == repr(model.assess(X))
 
 
-@pytest.mark.parametrize("name", ["logistic+rule", "unsure+prior", "ridge+prior"])
-def test_law_5_a_spawned_process_gives_the_same_answers(name, tmp_path):
+def test_law_5_a_spawned_process_gives_the_same_answers(tmp_path):
     """A model saved by joblib answers alike in a process that knows only the file."""
-    model, path = fitted(name), tmp_path / "model.joblib"
-    X = production_rows(model)
-    joblib.dump(model, path)
+    names = "logistic+rule", "unsure+prior", "ridge+prior"
+    batches = {name: production_rows(fitted(name)) for name in names}
+    for name in names:
+        joblib.dump(fitted(name), tmp_path / name)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        there = pool.submit(_predict_in_another_process, path, X).result()
-    for key, answer in answers(model, X).items():
-        np.testing.assert_array_equal(there[key], answer, err_msg=key)
+        there = pool.submit(_predict_in_another_process, tmp_path, batches).result()
+    for name, X in batches.items():
+        for key, answer in answers(fitted(name), X).items():
+            np.testing.assert_array_equal(there[name][key], answer, err_msg=key)
 
 
 PLAIN = (str, int, float, bool, type(None), np.generic, np.ndarray)
@@ -345,6 +347,40 @@ def test_law_10_no_minimum_and_no_maximum_is_kept():
     for i, cells in enumerate(model.reference_.layout.columns):
         kept = np.append(cells.edges, [guard.lower_[i], guard.upper_[i]])
         assert not np.isin(kept, X[:, i]).any()
+
+
+SHAPES = {
+    "normal": lambda rng: rng.normal(50, 10, 777),
+    "skewed": lambda rng: rng.lognormal(sigma=2, size=777),
+    "far from zero": lambda rng: 1e6 + rng.uniform(size=777),
+    "tiny": lambda rng: rng.normal(size=777) * 1e-12,
+    "whole numbers": lambda rng: rng.integers(-4321, 98765, 777),
+    "counts": lambda rng: rng.poisson(200, 777),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("margin", [1.0, 0.25, 0.0])
+def test_law_10_the_range_cannot_be_computed_back(shape, margin):
+    """Undoing the margin does not give the training minimum and maximum.
+
+    Counts in the hundreds are hit by chance: their limits are multiples of five.
+    """
+    rng = np.random.default_rng(0)
+    X = np.column_stack([SHAPES[shape](rng) for _ in range(100)])
+    guard = RangeGuard(margin=margin).fit(X)
+    kept = [v for v in vars(guard).values() if isinstance(v, np.ndarray)]
+    lower, upper = (v for v in kept if v.dtype.kind == "f")
+    width = (upper - lower) / (1 + 2 * margin)
+    minimum, maximum = X.min(axis=0), X.max(axis=0)
+    for found, extreme in [
+        (lower + margin * width, minimum),
+        (upper - margin * width, maximum),
+    ]:
+        close = 1e-6 * np.minimum(np.abs(extreme), maximum - minimum)
+        close = 0.5 if X.dtype.kind == "i" else close
+        chance = 0.3 if shape == "counts" else 0.0
+        assert np.mean(np.abs(found - extreme) <= close) <= chance
 
 
 @pytest.mark.parametrize("test", ["auto", "ks", "chi2"])

@@ -4,6 +4,9 @@ The number of detections in independent draws is binomial; with the documented p
 falls below the bound in one of a thousand runs of the test.
 """
 
+from copy import deepcopy
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +14,7 @@ from scipy import stats
 
 from resilient_estimator.detectors import DetectorUnion
 
-pytestmark = pytest.mark.slow  # simulations: not repeated against the wheel
+pytestmark = pytest.mark.slow
 
 REPS = 40
 SIZES = [(5000, 200), (1000, 1000)]
@@ -50,14 +53,20 @@ def unlink(X, rng):
     X["x0"] = rng.permutation(X["x0"].to_numpy())
 
 
+@lru_cache
+def draw(seed, m, n):
+    """Return a detector, a clean batch and the generator that drew both."""
+    rng = np.random.default_rng([seed, m, n])
+    return DetectorUnion().fit(ten_columns(rng, m)), ten_columns(rng, n), rng
+
+
 def n_detected(change, m, n, reps=REPS):
     """Return the number of draws in which the batch is reported as drifted."""
     count = 0
     for seed in range(reps):
-        rng = np.random.default_rng([seed, m, n])
-        detector = DetectorUnion().fit(ten_columns(rng, m))
-        batch = ten_columns(rng, n)
-        change(batch, rng)
+        detector, clean, rng = draw(seed, m, n)
+        batch = clean.copy()
+        change(batch, deepcopy(rng))
         count += detector.compare(batch).detected
     return count
 

@@ -1,5 +1,7 @@
 """The whole path on real data, with models that people use."""
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -30,7 +32,7 @@ from resilient_estimator import (
 )
 from resilient_estimator.guards import GuardUnion
 
-N_TRAIN, N_BATCH = 1500, 500
+N_TRAIN, N_BATCH = 1000, 500
 SETS = (
     "insurance_talk",
     "elec2",
@@ -50,11 +52,11 @@ SKLEARN = {
 LOGISTIC = LogisticRegression(max_iter=3000)
 CLASSIFIERS = {
     "logistic": LOGISTIC,
-    "boosting": HistGradientBoostingClassifier(max_iter=10, random_state=0),
+    "boosting": HistGradientBoostingClassifier(max_iter=5, random_state=0),
     "forest": RandomForestClassifier(n_estimators=10, random_state=0),
     "svc": SVC(),
     "knn": KNeighborsClassifier(),
-    "mlp": MLPClassifier((16,), max_iter=30, early_stopping=True, random_state=0),
+    "mlp": MLPClassifier((16,), max_iter=15, early_stopping=True, random_state=0),
     "stack": StackingClassifier(
         [("logistic", LOGISTIC), ("knn", KNeighborsClassifier())], cv=2
     ),
@@ -66,6 +68,7 @@ REGRESSORS = {
 }
 
 
+@lru_cache
 def load_split(name):
     """Return training rows and a batch, shuffled: rows of one world, not of a time."""
     if name in SKLEARN:

@@ -39,6 +39,10 @@ class BoostingWithCV(HistGradientBoostingClassifier):
 
 BARE = {"boosting": BoostingWithCV(), "boosting+isolation": BoostingWithCV()}
 
+# Each fold is one more fit of every check. Here are probabilities, decision values and
+# predictions, missing values and a fallback; for the other models `cv` is None.
+WITH_FOLDS = {"boosting", "knn-regressor", "logistic", "logistic+prior", "ridge", "svc"}
+
 
 def failed_checks(estimator):
     """Return the names of scikit-learn's checks that fail, and how many were run."""
@@ -58,11 +62,16 @@ def documented_failure(model):
 @pytest.mark.filterwarnings("ignore")  # the checks provoke them
 def test_scikit_learn_contract(name):
     """All checks pass that the bare estimator passes, but the documented one."""
-    model = MODELS[name]
+    model = clone(MODELS[name])
+    if name not in WITH_FOLDS:
+        model.set_params(cv=None)
     failed, n_checks = failed_checks(model)
     bare = BARE.get(name, model.estimator)
-    bare_failed, _ = failed_checks(bare) if failed else (set(), 0)
-    assert failed - bare_failed == documented_failure(model)
+    documented = documented_failure(model)
+    unexpected = failed - documented
+    bare_failed, _ = failed_checks(bare) if unexpected else (set(), 0)
+    assert unexpected <= bare_failed
+    assert documented <= failed
     assert n_checks > 40
 
 

@@ -55,7 +55,7 @@ TESTS = {
 }
 EXACT = sorted(set(TESTS) - {"ks"})
 POISSON = stats.poisson.pmf(np.arange(7), 2)
-ZERO_INFLATED = np.append(0.7, np.full(30, 0.01))
+ZERO_INFLATED = np.append(0.9, np.full(10, 0.01))
 
 
 def two_samples(m, n, shift=0.0, seed=0):
