@@ -77,7 +77,7 @@ def test_the_reference_is_out_of_fold():
     )[:, 1]
     table = Table(None, (600, 1), columns=[scores])
     cells = model.reference_.layout.outputs[0]
-    expected = reference_counts(model, "probability of 1")
+    expected = reference_counts(model, "probability of class 1")
     np.testing.assert_array_equal(cells.count(table, 0), expected)
 
 
@@ -94,15 +94,15 @@ def test_answers_to_training_rows_drift_by_themselves():
 @pytest.mark.parametrize(
     ("estimator", "target", "expected"),
     [
-        (LogisticRegression(), BINARY, ["probability of 1", "uncertainty"]),
+        (LogisticRegression(), BINARY, ["probability of class 1", "uncertainty"]),
         (
             LogisticRegression(),
             y,
-            [*(f"probability of {i}" for i in range(3)), "uncertainty"],
+            [*(f"probability of class {i}" for i in range(3)), "uncertainty"],
         ),
         (SVC(), BINARY, ["decision value"]),
         (SVC(), y, [f"decision value {i}" for i in range(3)]),
-        (KNeighborsClassifier(), BINARY > 0, ["probability of 1", "uncertainty"]),
+        (KNeighborsClassifier(), BINARY > 0, ["probability of class 1", "uncertainty"]),
     ],
 )
 def test_outputs_of_classifiers_are_scores_doubt_and_labels(
@@ -142,7 +142,7 @@ def test_targets_may_be_a_column():
 def test_outputs_of_several_targets_are_told_apart():
     targets = np.column_stack([BINARY, y])
     model = ResilientEstimator(FOREST).fit(X[TRAIN], targets[TRAIN])
-    assert "probability of 1 of target 0" in names(model)
+    assert "probability of class 1 of target 0" in names(model)
     assert "predicted label of target 1" in names(model)
     Z, t = make_regression(200, 4, n_targets=2, random_state=0)
     regressor = ResilientEstimator(LinearRegression()).fit(Z, t)
@@ -163,7 +163,7 @@ def test_a_frozen_estimator_is_asked_about_the_rows_given_to_fit():
     scores = inner.predict_proba(X[300:600])[:, 1]
     cells = model.reference_.layout.outputs[0]
     table = Table(None, (300, 1), columns=[scores])
-    expected = reference_counts(model, "probability of 1")
+    expected = reference_counts(model, "probability of class 1")
     np.testing.assert_array_equal(cells.count(table, 0), expected)
     assert model.reference_.model_variance is None
 
@@ -174,7 +174,7 @@ def test_rows_that_the_guard_flags_are_no_answers():
     model = fitted(target=BINARY, guard=guard)
     n_flagged = int(np.sum(np.abs(X[TRAIN, 0]) > 1))
     assert 0 < n_flagged < 600
-    assert reference_counts(model, "probability of 1").sum() == 600 - n_flagged
+    assert reference_counts(model, "probability of class 1").sum() == 600 - n_flagged
 
 
 # How rows are split
@@ -214,7 +214,7 @@ def test_a_rare_class_does_not_prevent_folds(n_rare):
     target[:n_rare] = "rare"
     target = target.astype(str)
     model = ResilientEstimator(LogisticRegression()).fit(X[TRAIN], target)
-    assert "probability of rare" in names(model)
+    assert "probability of class rare" in names(model)
 
 
 @pytest.mark.parametrize(("n_second", "n_folds"), [(1, 0), (2, 2), (4, 4), (9, 5)])

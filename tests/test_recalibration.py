@@ -166,7 +166,7 @@ def test_bad_labels_are_refused(model, arguments, message):
 
 def test_labels_without_rows_are_refused(model):
     """Labels alone are not enough."""
-    with pytest.raises(ValueError, match="Labels need the rows"):
+    with pytest.raises(ValueError, match="y was passed without X"):
         model.recalibrate(None, y)
 
 

@@ -1,4 +1,4 @@
-"""Several detectors as one, and the detector that a parameter stands for."""
+"""Several detectors as one, and the detector for a parameter value."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ N_COPIES_ASSESSED = 10
 class Batch:
     """Some rows, and what a fitted model finds out about them.
 
-    A batch is frozen: everything is made on demand and at most once. X is read once,
-    each guard inspects it once, each method of the estimator is called once.
+    A batch is frozen: everything is computed on demand and at most once. X is read
+    once, each guard inspects it once, each method of the estimator is called once.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class Batch:
 
     @property
     def _is_clear(self) -> bool:
-        """Whether no row is deferred, if that is plain without a look at each row."""
+        """Whether it is certain, without inspecting each row, that none is deferred."""
         if "deferred" in vars(self):
             return not self.deferred.any()
         guard = self._model.guard_
@@ -277,7 +277,7 @@ class Batch:
         )
 
     def assess(self, y: Any = None, *, stability: bool = False) -> Assessment:
-        """Compare the batch with training, and put together what is reported of it.
+        """Compare the batch with training, and put together what is reported about it.
 
         Parameters
         ----------

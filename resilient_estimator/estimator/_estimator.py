@@ -81,7 +81,7 @@ class ResilientEstimator(FitMixin, PredictionMixin):
         contiguous blocks, since neighbouring rows of a series resemble one another and
         shuffled folds would flatter the estimator. "arbitrary": folds are shuffled with
         a fixed seed, and stratified for classifiers. "auto": "time", unless the rows
-        are sorted by the target or by a column that is no time.
+        are sorted by the target or by a column that is not a time.
     n_jobs : int or None, default=None
         How many folds are fitted at a time.
     importance : bool, default=False
@@ -362,7 +362,9 @@ class ResilientEstimator(FitMixin, PredictionMixin):
         if X is None:
             check_argument(self, "threshold", threshold, PROPORTION, None)
             if y is not None:
-                raise ValueError("Labels need the rows that they belong to: X is None.")
+                raise ValueError(
+                    "y was passed without X: labels need the rows that they belong to."
+                )
         elif threshold is not None:
             raise ValueError("Give either labelled rows or a threshold, not both.")
         else:

@@ -100,7 +100,7 @@ class FitMixin(MetaEstimator):
             raise parameter_error(self, "importance", expected, self.importance)
 
     def _remember(self, estimator: Any, rows: Any, y: Any, routed: Any) -> None:
-        """Fit everything that looks at the training rows and at their predictions."""
+        """Fit everything that depends on the training rows and their predictions."""
         guard, detector = make_guard(self.guard), make_detector(self.detector)
         out_of_fold = cross_fit(
             estimator,
@@ -151,7 +151,7 @@ class FitMixin(MetaEstimator):
         if self.min_stability is None:
             return
         if not isinstance(rows, Table):
-            expected = f"None where X is no table, but {type(rows).__name__}"
+            expected = f"None if X is not a table (it is {type(rows).__name__})"
             raise parameter_error(self, "min_stability", expected, self.min_stability)
         _ = Batch(self, rows).row_stability  # its error is better raised by fit
 
@@ -188,7 +188,7 @@ def learn_reference(
     min_confidence : float or None
         Limit below which a prediction is uncertain.
     time_ordered : bool
-        Whether the rows are taken to stand in the order of time.
+        Whether the rows are assumed to be in temporal order.
     """
     if out_of_fold is None:
         return Reference.learn(X, flags=flags, pairs=True, time_ordered=time_ordered)

@@ -87,7 +87,7 @@ def _probabilities(
     if outputs.ndim != 2 or outputs.shape[1] != len(names):
         return {}
     shown = range(1, 2) if len(names) == 2 else range(min(len(names), MAX_SCORES))
-    columns = {f"probability of {names[i]}{of}": outputs[:, i] for i in shown}
+    columns = {f"probability of class {names[i]}{of}": outputs[:, i] for i in shown}
     columns[f"uncertainty{of}"] = 1 - outputs.max(axis=1)
     columns[f"predicted label{of}"] = names[outputs.argmax(axis=1)]
     return columns

@@ -147,15 +147,16 @@ def cross_fit(
 
 def _warn_about(estimator: Any, failure: Exception) -> None:
     warnings.warn(
-        "There are no out-of-fold predictions to compare with: fitted to a part of the "
-        f"rows, {type(estimator).__name__} raised {type(failure).__name__}: {failure}",
+        "Outputs cannot be compared, because there are no out-of-fold predictions: "
+        f"fitted to a part of the rows, {type(estimator).__name__} raised "
+        f"{type(failure).__name__}: {failure}",
         NoReferenceWarning,
         stacklevel=5,
     )
 
 
 def _spread(rows: Positions, most: int) -> Positions:
-    """Return at most so many of the rows, evenly spread."""
+    """Return at most `most` of the rows, evenly spaced."""
     return rows[:: max(-(-len(rows) // most), 1)]
 
 
@@ -180,7 +181,9 @@ def _choose_folds(
     try:
         splits = [(np.asarray(train), np.asarray(test)) for train, test in cv]
     except (TypeError, ValueError) as error:
-        expected = "an int of at least 2, a splitter, an iterable of splits or None"
+        expected = (
+            "an int in the range [2, inf), a splitter, an iterable of splits or None"
+        )
         raise parameter_error(OWNER, "cv", expected, cv) from error
     return [Folds(splits, given)]
 

@@ -41,12 +41,12 @@ class RangeGuard(ColumnGuard):
     ----------
     margin : float or None, default=1.0
         How far beyond the training range a value may lie, in units of its width. None:
-        no ranges are learnt, and only infinite values and those beyond `limits` are
+        no ranges are determined, and only infinite values and those beyond `limits` are
         flagged.
     limits : dict or None, default=None
         Hard limits such as ``{"age": (10, 150), "miles": (0, None)}``: the smallest and
         the largest value allowed, None for no limit on that side. They replace the
-        learnt range of the column. Columns without names are given by position.
+        training range of the column. Columns without names are given by position.
     missing : {"auto", "flag", "allow"}, default="auto"
         Whether a missing number is a reason for a flag. "auto" flags it only in columns
         without missing values in training: where there were some, the wrapped

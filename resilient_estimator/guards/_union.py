@@ -1,4 +1,4 @@
-"""Several guards as one, and the guard that a constructor parameter stands for."""
+"""Several guards as one, and the guard for a parameter value."""
 
 from __future__ import annotations
 

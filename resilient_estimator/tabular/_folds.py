@@ -32,7 +32,7 @@ class RowOrder(NamedTuple):
 
 
 def find_row_order(table: Table | None, target: Any) -> RowOrder:
-    """Find out whether rows are sorted by the target or by a column that is no time.
+    """Find out whether rows are sorted by the target or by a column that is not a time.
 
     A sort key rises or falls in nearly all of its steps. It is no time if, in most
     other columns, neighbouring rows are hardly more alike than rows twenty apart. The
@@ -53,7 +53,7 @@ def find_row_order(table: Table | None, target: Any) -> RowOrder:
     if target is not None and monotonicity(_codes_of(target)) >= SORTED:
         return RowOrder("arbitrary", "the rows are sorted by the target")
     if table is None or table.is_sparse:
-        return RowOrder("time", "nothing else is known")
+        return RowOrder("time", "the order is unknown")
     names = column_names(table)
     series = {
         names[i]: codes
@@ -62,11 +62,11 @@ def find_row_order(table: Table | None, target: Any) -> RowOrder:
     }
     keys = [name for name, codes in series.items() if monotonicity(codes) >= SORTED]
     if not keys:
-        return RowOrder("time", "the rows are not sorted")
+        return RowOrder("time", "no column sorts the rows")
     others = [locality(codes) for name, codes in series.items() if name not in keys]
     if others and np.median(others) < LOCAL:
         return RowOrder("arbitrary", f"the rows are sorted by {keys[0]!r}")
-    return RowOrder("time", f"{keys[0]!r} rises or falls as time does")
+    return RowOrder("time", f"{keys[0]!r} increases or decreases like a time")
 
 
 def monotonicity(codes: Floats | Positions) -> float:
@@ -234,7 +234,7 @@ def ordered_folds(
     if labels is not None and n_classes < 2:
         return [Folds([], order)]
     known = [len(np.unique(classes[train])) for train, _ in blocks]
-    clustered = RowOrder("arbitrary", "all rows of a class stand together")
+    clustered = RowOrder("arbitrary", "all rows of a class are in one block")
     if labels is None or min(known, default=n_classes) == n_classes:
         return [Folds(blocks, order)]
     if min(known) < 2:
