@@ -30,10 +30,8 @@ from sklearn.preprocessing import (
 )
 
 from resilient_estimator import FeatureDrift, ResilientEstimator
-from resilient_estimator.adversarial._autoencoder import (
-    AdversarialAutoencoder,
-    DistillationScore,
-)
+from resilient_estimator.adversarial import DistillationScore
+from resilient_estimator.adversarial._autoencoder import AdversarialAutoencoder
 from resilient_estimator.adversarial._dense_net import (
     ACTIVATIONS,
     Adam,
