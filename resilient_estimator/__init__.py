@@ -1,8 +1,9 @@
 """Wrap a scikit-learn model with a memory of its training data.
 
-These are the names of the first month. Everything else lives in the folder that is
-named after its question: `guards`, `detectors`, `stability`, `comparison`,
-`explanation`, `adversarial`, `monitor`, `reference`.
+These are the names that most users need first. Everything else lives in the module
+that is named after its question: `guards`, `detectors`, `drift`, `stability`,
+`comparison`, `explanation`, `adversarial`, `monitor`, `reference`, `protocols`,
+`testing`, `datasets`, `display`.
 """
 
 from resilient_estimator._public import publish

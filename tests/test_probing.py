@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from resilient_estimator.monitor._label_only import label_only
+from resilient_estimator.monitor._hard_labels import label_only
 from resilient_estimator.monitor._probing import ProbingDetector
 
 RNG = np.random.default_rng(0)

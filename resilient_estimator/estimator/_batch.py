@@ -1,4 +1,4 @@
-"""Rows on their way through a fitted model: read once, flagged once, scored once."""
+"""Rows on their way through a model: read, flagged, scored, answered, assessed, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decide which rows the fallback answers, and join its answers with the estimator's."""
+"""Join the answers of estimator and fallback; find the rows that are uncertain."""
 
 from __future__ import annotations
 
