@@ -1,4 +1,4 @@
-"""Rows on their way through a model: read, flagged, scored, answered, assessed, once."""
+"""Rows on their way through a model: read, flagged, scored and answered, once each."""
 
 from __future__ import annotations
 
