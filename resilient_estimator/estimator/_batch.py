@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -45,6 +44,24 @@ if TYPE_CHECKING:
 N_ASSESSED = 1_000  # rows over which the stability of a model is assessed
 N_COPIES_ASSESSED = 10
 
+T = TypeVar("T")
+
+
+class lazy_property(Generic[T]):  # noqa: N801  used as a decorator
+    """A `functools.cached_property` without the lock that Python 3.11 takes.
+
+    The lock costs more than most of these properties where one row is predicted.
+    """
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self._function = function
+        self._name = function.__name__
+        self.__doc__ = function.__doc__
+
+    def __get__(self, instance: Any, owner: type) -> T:
+        value = vars(instance)[self._name] = self._function(instance)
+        return value
+
 
 class Batch:
     """Some rows, and what a fitted model finds out about them.
@@ -73,7 +90,7 @@ class Batch:
         self._everywhere: dict[str, Any] = {}
         self._unguarded: dict[str, Any] = {}
 
-    @cached_property
+    @lazy_property
     def rows(self) -> Any:
         """The rows as a Table; as they came where they are none."""
         return read_rows(self._X)
@@ -90,18 +107,18 @@ class Batch:
 
     # What the guard finds.
 
-    @cached_property
+    @lazy_property
     def guard_flags(self) -> Mapping[str, Mask]:
         """Which rows the guard flags, by reason."""
         guard = self._model.guard_
         return {} if guard is None else guard.inspect(rows_for(guard, self.rows))
 
-    @cached_property
+    @lazy_property
     def guarded(self) -> Mask:
         """Which rows the guard flags for any reason."""
         return union(self.guard_flags, self.n_samples)
 
-    @cached_property
+    @lazy_property
     def flagged_columns(self) -> Mapping[str, Mapping[str, int]]:
         """Number of rows that the guard flags, by reason and column."""
         guard = self._model.guard_
@@ -126,7 +143,7 @@ class Batch:
             self._unguarded[method] = getattr(self._model.estimator_, method)(rows)
         return self._unguarded[method]
 
-    @cached_property
+    @lazy_property
     def _scored(self) -> tuple[Any, str]:
         """The most detailed outputs for the rows that no guard flags, or why not."""
         if self.guarded.all() or not self._needs_scores:
@@ -145,7 +162,7 @@ class Batch:
         """Why the estimator could not score the rows; "" if it could."""
         return self._scored[1]
 
-    @cached_property
+    @lazy_property
     def outputs(self) -> Table | None:
         """The estimator's scores as columns, for the rows that no guard flags."""
         scores = self._scored[0]
@@ -157,7 +174,7 @@ class Batch:
 
     # Who answers which row.
 
-    @cached_property
+    @lazy_property
     def abstentions(self) -> dict[str, Mask]:
         """Rows without a guard's flag on which the estimator had better abstain."""
         found = {r: np.zeros(self.n_samples, dtype=bool) for r in self._reasons}
@@ -174,7 +191,7 @@ class Batch:
             found["unstable"] = np.asarray(stability < min_stability)
         return found
 
-    @cached_property
+    @lazy_property
     def deferred(self) -> Mask:
         """Which rows the fallback answers."""
         if self._model.fallback_ is None:
@@ -189,7 +206,7 @@ class Batch:
         guard = self._model.guard_
         return not self._reasons and (guard is None or is_clear(guard, self.rows))
 
-    @cached_property
+    @lazy_property
     def flags(self) -> Bunch:
         """One mask per reason, and `fallback`: the rows that the fallback answers."""
         reasons = {**self.guard_flags, **self.abstentions}
@@ -227,7 +244,7 @@ class Batch:
 
     # The batch as a whole.
 
-    @cached_property
+    @lazy_property
     def profile(self) -> Profile:
         """Counts of columns, outputs and flags over the cells of the reference."""
         layout = self._model.reference_.layout
@@ -248,7 +265,7 @@ class Batch:
             scores[chosen] = found.stability
         return scores
 
-    @cached_property
+    @lazy_property
     def row_stability(self) -> RowStability:
         """How the stability of the estimator's predictions is scored.
 

@@ -263,27 +263,34 @@ def _widened(smallest: float, largest: float, margin: float) -> tuple[float, flo
 def _suspicious_cells(
     X: NDArray[Any], lower: Floats, upper: Floats
 ) -> list[tuple[int, Positions]]:
-    """Return the first row and the columns of each block with a bad value.
-
-    The extremes of a block are found along long lines of memory: rows are laid side by
-    side before the minimum is taken.
-    """
+    """Return the first row and the columns of each block with a bad value."""
     n_samples, n_features = X.shape
     n_blocks = n_samples // BLOCK_ROWS if n_features and X.flags.c_contiguous else 0
-    rest = n_blocks * BLOCK_ROWS
-    within = np.empty((n_blocks, n_features), dtype=bool)
-    folded = (n_blocks, BLOCK_ROWS // FOLD_ROWS, FOLD_ROWS * n_features)
-    for k, lines in enumerate(X[:rest].reshape(folded) if n_blocks else ()):
-        least = np.minimum.reduce(lines, axis=0).reshape(FOLD_ROWS, n_features)
-        most = np.maximum.reduce(lines, axis=0).reshape(FOLD_ROWS, n_features)
-        np.logical_and(least >= lower, most <= upper).all(axis=0, out=within[k])
-    suspicious = [
-        (k * BLOCK_ROWS, np.flatnonzero(~within[k]))
-        for k in np.flatnonzero(~within.all(axis=1)).tolist()
-    ]
-    for start in range(rest, n_samples, BLOCK_ROWS):
+    suspicious = _suspicious_blocks(X, lower, upper, n_blocks) if n_blocks else []
+    for start in range(n_blocks * BLOCK_ROWS, n_samples, BLOCK_ROWS):
         rows = X[start : start + BLOCK_ROWS]
         inside = (rows >= lower) & (rows <= upper)
         if not inside.all():
             suspicious.append((start, np.flatnonzero(~inside.all(axis=0))))
     return suspicious
+
+
+def _suspicious_blocks(
+    X: NDArray[Any], lower: Floats, upper: Floats, n_blocks: int
+) -> list[tuple[int, Positions]]:
+    """Return first row and bad columns of each whole block that has any.
+
+    The extremes of a block are found along long lines of memory: rows are laid side by
+    side before the minimum is taken.
+    """
+    n_features = X.shape[1]
+    within = np.empty((n_blocks, n_features), dtype=bool)
+    folded = (n_blocks, BLOCK_ROWS // FOLD_ROWS, FOLD_ROWS * n_features)
+    for k, lines in enumerate(X[: n_blocks * BLOCK_ROWS].reshape(folded)):
+        least = np.minimum.reduce(lines, axis=0).reshape(FOLD_ROWS, n_features)
+        most = np.maximum.reduce(lines, axis=0).reshape(FOLD_ROWS, n_features)
+        np.logical_and(least >= lower, most <= upper).all(axis=0, out=within[k])
+    return [
+        (k * BLOCK_ROWS, np.flatnonzero(~within[k]))
+        for k in np.flatnonzero(~within.all(axis=1)).tolist()
+    ]
