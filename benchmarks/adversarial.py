@@ -266,12 +266,12 @@ def main() -> None:
 
 
 def is_cached(folder: Path, cell: Any, name: str, options: Any) -> bool:
-    """Whether attacked rows are in the cache."""
+    """Return whether attacked rows are in the cache."""
     return cache_path(folder, *cell, name, options.rows).exists()
 
 
 def runs(set_name: str, victim: str, attack_name: str) -> bool:
-    """Whether a cell is part of the benchmark: gradients, and time, are limited."""
+    """Return whether a cell runs: PGD needs gradients, and some cells take too long."""
     if attack_name == "PGD":
         return victim == "MLP"
     if set_name == "mnist":

@@ -41,12 +41,12 @@ VICTIMS = {
     "MLP": MLPClassifier((50,), max_iter=150, alpha=0.01, random_state=0),
 }
 ATTACKS = ("HSJ", "ZOO", "Boundary", "PGD")
-EPSILON = {"digits": 0.2, "mnist": 0.1}  # of PGD, in the greatest cell; tables: .3
+EPSILON = {"digits": 0.2, "mnist": 0.1}  # of PGD, per cell; tables: .3
 MAX_QUERIES = 5000  # per row; a query may be a batch of many copies of it
 
 
 class Split(NamedTuple):
-    """Training and test rows, and the least and greatest value of each column."""
+    """Training and test rows, and the minimum and maximum of each column."""
 
     X: Floats
     y: NDArray[np.intp]
@@ -94,14 +94,14 @@ def fit_victim(set_name: str, name: str) -> Any:
 
 
 class LimitedVictim:
-    """A victim with a limit of queries per row: HopSkipJump may search for ever."""
+    """A victim with a limit of queries per row: HopSkipJump may never stop."""
 
     def __init__(self, victim: Any) -> None:
         self.victim = victim
         self.n_queries = 0
 
     def __call__(self, X: Any) -> Floats:
-        """Return probabilities; ART sends 32-bit rows, one at a time too."""
+        """Return probabilities; ART sends 32-bit rows, at times one by one."""
         self.n_queries += 1
         if self.n_queries > MAX_QUERIES:
             raise TimeoutError

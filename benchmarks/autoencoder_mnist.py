@@ -76,7 +76,7 @@ N_CALIBRATION = 2000
 
 
 class Victim(ScikitlearnLogisticRegression):
-    """A perceptron as the toolbox wants it: logits and their gradients."""
+    """A perceptron in the form that the toolbox expects: logits and gradients."""
 
     def __init__(self, model: MLPClassifier) -> None:
         self.net = as_plain_net(model)

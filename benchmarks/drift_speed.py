@@ -51,7 +51,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def ks(reference: NDArray[np.float64], batch: NDArray[np.float64], method: str) -> None:
-    """Test column by column, as without a reference of counts."""
+    """Run SciPy's test on each column, which needs all rows of the reference."""
     for r, b in zip(reference.T, batch.T, strict=True):
         stats.ks_2samp(r, b, method=method)
 
@@ -108,7 +108,7 @@ def print_assess(n: int, d: int) -> None:
     tracemalloc.stop()
     took = float(np.median(each))
     print(
-        f"{n:>9,} x {d:<5} {took:8.3f} s  {1e9 * took / n / d:7.1f} ns a value  "
+        f"{n:>9,} x {d:<5} {took:8.3f} s  {1e9 * took / n / d:7.1f} ns per value  "
         f"memory {peak / 1e6:7.1f} MB = {peak / batch.nbytes:5.2f} x the batch",
         flush=True,
     )

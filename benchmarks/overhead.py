@@ -3,9 +3,9 @@
     python benchmarks/overhead.py [--quick]
 
 Bare and guarded calls alternate, so that a noisy machine slows both; the figure is the
-median of the ratios. "no guard" is a ResilientEstimator without a fallback, which asks
-nothing; "guard" has the default guards and a fallback; "1 % bad" is the same on rows of
-which one in a hundred lies far out of range and is answered by the fallback.
+median of the ratios. "no guard" is a ResilientEstimator without a fallback, which runs
+no guard; "guard" has the default guards and a fallback; "1 % bad" is the same on rows
+of which one in a hundred lies far out of range and is answered by the fallback.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def ratio(
 
 
 def import_seconds() -> tuple[float, float]:
-    """Return what importing scikit-learn takes, and what this package adds to it."""
+    """Return the seconds to import scikit-learn, and those that this package adds."""
     code = """
 import time
 start = time.perf_counter()

@@ -115,7 +115,7 @@ def detections(change: str, m: int, n: int, seed: int) -> list[bool]:
 
 
 def immaterial(seed: int) -> list[bool]:
-    """Return the detections if all numbers moved by .02 standard deviations."""
+    """Return the detections if all numbers move by .02 standard deviations."""
     rng = np.random.default_rng([seed, 50_000])
     reference, batch = world(rng, 50_000), world(rng, 50_000)
     batch.iloc[:, :8] += 0.02

@@ -5,7 +5,7 @@
 Ordinary queries are rows that were not in the reference, in order of time if there is
 one, else in random order, all sent by one source: a hard case, as no user is so busy.
 elec2 and bike_hourly are meters that report slowly changing values: feeds, not users,
-and nearly as close together as probing queries. Their alarms stand below the total.
+and nearly as close together as probing queries. They are listed below the total.
 
 Attacks are those of the adversarial-robustness-toolbox against models that record each
 query. HopSkipJump starts from a random row which the model assigns to the other class

@@ -1,4 +1,4 @@
-"""Cost of the stability of 1,000 rows, in multiples of predicting these rows.
+"""Time to score the stability of 1,000 rows, relative to predicting these rows.
 
 Each row has ten perturbed copies, so the model is called once with 11,000 rows. Figures
 are medians of alternating repeats in one process. "moving" is the part of the cost that
@@ -40,7 +40,7 @@ MODELS = {
 
 
 def seconds(action: Callable[[], Any]) -> float:
-    """Return how long an action takes, in seconds."""
+    """Return the seconds that an action takes."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""Draw the pictures of the documentation: `python docs/make_pictures.py`."""
+"""Draw the figures of the documentation: `python docs/make_pictures.py`."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 
 def draw_drift() -> None:
-    """Draw the picture of the README."""
+    """Draw the figure of the README: the drift of each column."""
     X, y = make_insurance(month=0, random_state=0, as_frame=True)
     pipeline = make_pipeline(StandardScaler(), LogisticRegression())
     model = ResilientEstimator(pipeline).fit(X, y)
@@ -31,7 +31,7 @@ def draw_drift() -> None:
 
 
 def draw_boundary() -> None:
-    """Draw stable and unstable rows about the boundary of two models."""
+    """Draw stable and unstable rows around the decision boundary of two models."""
     X, y = make_moons(800, noise=0.25, random_state=0)
     rows, _ = make_moons(500, noise=0.25, random_state=1)
     grid = np.stack(np.meshgrid(np.linspace(-2, 3, 200), np.linspace(-1.5, 2, 140)))
@@ -63,7 +63,7 @@ def draw_boundary() -> None:
         stability = model.assess(rows, stability=True).stability
         ax.set_title(
             f"{name}\n"
-            f"{100 * stability.flip_rate:.1f} % of small changes flip the answer",
+            f"{100 * stability.flip_rate:.1f} % of small changes flip the prediction",
             fontsize=10,
         )
         ax.set(xticks=[], yticks=[])
@@ -83,12 +83,12 @@ ROOMS = {
     ],
     "questions": [
         "guards\nmay this row be answered?",
-        "detectors\ndoes it look like training?",
+        "detectors\ndoes the batch look like training?",
         "stability\nwould a small change flip it?",
-        "recalibration\ncan it be repaired today?",
+        "recalibration\ncan it be fixed without a refit?",
         "comparison\nhow do two versions differ?",
         "explanation\nwhy, and what would change it?",
-        "adversarial\nwas the row made to fool it?",
+        "adversarial\nwas it crafted to fool the model?",
     ],
     "results": ["assessment, display\nin words and pictures"],
     "the wrapper": ["estimator\nfit, predict, assess"],

@@ -1,4 +1,4 @@
-"""Guard a churn model, look at a batch that drifted, and recalibrate it with a cost."""
+"""Guard a churn model, assess a batch that drifted, and recalibrate with a cost."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from resilient_estimator import RangeGuard, ResilientEstimator, RulePredictor
 from resilient_estimator.guards import CategoryGuard, GuardUnion
 
 
-def make_customers(n_samples: int, seed: int, complaints: float) -> Any:
-    """Return customers and who leaves (1); each complains so often on average."""
-    rng = np.random.default_rng(seed)
+def make_customers(n_samples: int, random_state: int, complaints: float) -> Any:
+    """Return customers, with a mean number of complaints, and whether each leaves."""
+    rng = np.random.default_rng(random_state)
     X = pd.DataFrame({"age": rng.normal(45, 12, n_samples).clip(18, 95)})
     X["months"] = rng.gamma(2, 12, n_samples)
     X["calls"] = rng.poisson(complaints, n_samples)
@@ -25,26 +25,26 @@ def make_customers(n_samples: int, seed: int, complaints: float) -> Any:
 
 
 def newcomers_leave(X: Any) -> Any:
-    """Judge as the call centre did before there was a model."""
+    """Predict as the call centre did before there was a model."""
     return np.where(X["months"] < 6, 1, 0)
 
 
-def cost(tp: int, fp: int, fn: int, tn: int) -> int:  # noqa: ARG001  all are given
-    """Return the cost: losing a customer costs as much as eight gifts to stay."""
+def cost(tp: int, fp: int, fn: int, tn: int) -> int:  # noqa: ARG001  the signature
+    """Return the cost: a lost customer costs as much as eight gifts to stay."""
     return 8 * fn + fp
 
 
-X, y = make_customers(4000, seed=0, complaints=1.5)
+X, y = make_customers(4000, random_state=0, complaints=1.5)
 columns = make_column_transformer(
     (StandardScaler(), ["age", "months", "calls"]),
-    # The guard keeps unknown plans from the model: no need to hide them here.
+    # The guard keeps unknown plans away from the model: no need to ignore them here.
     (OneHotEncoder(), ["plan"]),
 )
 model = ResilientEstimator(
     make_pipeline(columns, LogisticRegression()),
-    # A rule of thumb is a better answer than an error in the middle of the night.
+    # A rule of thumb is better than an error in the middle of the night.
     fallback=RulePredictor(newcomers_leave),
-    # What is known about the world goes into limits, the rest is learnt.
+    # Known limits are given; the guard learns all others from the training rows.
     guard=GuardUnion([RangeGuard(limits={"age": (16, 110)}), CategoryGuard()]),
 ).fit(X, y)
 
@@ -52,17 +52,17 @@ dirty = X.head(4).astype({"calls": float})
 dirty.loc[0, "age"] = 999
 dirty.loc[1, "calls"] = np.nan
 dirty.loc[2, "plan"] = "gold"
-answers, flags = model.predict(dirty, return_flags=True)
-print(pd.DataFrame(flags).assign(answer=answers).to_string(), end="\n\n")
+predictions, flags = model.predict(dirty, return_flags=True)
+print(pd.DataFrame(flags).assign(prediction=predictions).to_string(), end="\n\n")
 
-later, left = make_customers(2000, seed=1, complaints=3)
+later, left = make_customers(2000, random_state=1, complaints=3)
 for reason in model.assess(later).reasons:
     print(reason)
 
-# Labels of a few weeks are enough to move the threshold, long before retraining.
+# The labels of a few weeks suffice to adjust the threshold, long before retraining.
 cheaper = model.recalibrate(later[:1000], left[:1000], cost=cost)
-print(f"\nthreshold {cheaper.threshold_:.2f}, was 0.50")
+print(f"\nthreshold after recalibration: {cheaper.threshold_:.2f}, before: 0.50")
 for name, each in {"before": model, "after": cheaper}.items():
-    answers, truth = each.predict(later[1000:]), left[1000:]
-    n_gifts, n_lost = np.sum(answers > truth), np.sum(answers < truth)
+    predictions, truth = each.predict(later[1000:]), left[1000:]
+    n_gifts, n_lost = np.sum(predictions > truth), np.sum(predictions < truth)
     print(f"cost {name} recalibration: {cost(0, n_gifts, n_lost, 0):,}")

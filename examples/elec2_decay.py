@@ -1,8 +1,9 @@
-"""Find the weeks in which a frozen model decays, with labels and without.
+"""Find the weeks in which a frozen model decays, with and without labels.
 
-The data are those of the electricity market of New South Wales, every half hour from
-May 1996: does the price rise? They are looked for where the environment variable
-RESILIENT_DATA says, or in ../shared/data; elsewhere a small made-up world stands in.
+The data are those of the electricity market of New South Wales, every half-hour from
+May 1996; the target is whether the price rises. They are read from the folder named by
+the environment variable RESILIENT_DATA, or from ../shared/data. If they are not found,
+a small simulated data set is used instead, and the first line of the output says so.
 """
 
 import os
@@ -19,12 +20,13 @@ from resilient_estimator.datasets import make_insurance
 
 TWO_WEEKS = 14 * 48
 HARMFUL = 0.05
+SIMULATED = "elec2 was not found: simulated car insurance, one chunk per month, is used"
 DECAYED = "decayed"
-SIGNALS = ("columns drifted", "outputs drifted", "labels: surely worse")
+SIGNALS = ("columns drifted", "outputs drifted", "labels: clearly worse")
 
 
 def find_data() -> Path | None:
-    """Return the folder with the real data sets, None where there is none."""
+    """Return the folder with the real data sets, None if there is none."""
     named = os.environ.get("RESILIENT_DATA")
     beside = Path(__file__).resolve().parents[2] / "shared/data"
     places = [Path(named), Path(named).parent] if named else [beside]
@@ -32,14 +34,14 @@ def find_data() -> Path | None:
 
 
 def load_world() -> tuple[str, list[Any]]:
-    """Return what the rows are, and pairs (X, y): training first, then each chunk."""
+    """Return a description, and pairs (X, y): training first, then each chunk."""
     folder = find_data()
     if folder is None:
         months = [
             make_insurance(month, random_state=month, n_classes=2, as_frame=True)
             for month in range(37)
         ]
-        return "elec2 is absent: a made-up insurance stands in, month by month", months
+        return SIMULATED, months
     sys.path.insert(0, str(folder))
     loader = import_module("load")
     loader.DATA = folder / "files"
@@ -50,7 +52,7 @@ def load_world() -> tuple[str, list[Any]]:
 
 
 def names(drift: Any, part: str) -> list[str]:
-    """Return what drifted among the "features" or the "outputs"."""
+    """Return the names of the "features" or the "outputs" that drifted."""
     return [drift.features[i] for i in drift.of(part) if drift.drifted[i]]
 
 
@@ -63,60 +65,61 @@ def ranges(chunks: set[int]) -> str:
 
 
 def walk(model: ResilientEstimator, chunks: list[Any], expected: float) -> Any:
-    """Print each chunk; return the numbers of those that each signal points at."""
+    """Print each chunk; return the numbers of the chunks with each signal."""
     signals: dict[str, set[int]] = {name: set() for name in (DECAYED, *SIGNALS)}
     print("chunk  accuracy  outputs drifted  columns drifted")
     for k, (batch, labels) in enumerate(chunks, start=1):
-        # Known on the day itself.
+        # Available at once.
         drift = model.assess(batch).drift
         columns, outputs = names(drift, "features"), names(drift, "outputs")
-        # Known when the labels have come, often much later.
+        # Available when the labels arrive, often much later.
         accuracy = model.assess(batch, labels).performance
         decayed, worse = accuracy.value < expected - HARMFUL, accuracy.upper < expected
         fires = decayed, columns, outputs, worse
-        for points_at, fired in zip(signals.values(), fires, strict=True):
-            points_at.update([k] if fired else [])
-        mark, said = "*" if decayed else " ", "yes" if outputs else "-"
-        line = f"{k:5}  {accuracy.value:7.3f}{mark}  {said:15}  {', '.join(columns)}"
+        for chunks_found, fired in zip(signals.values(), fires, strict=True):
+            chunks_found.update([k] if fired else [])
+        mark, yes = "*" if decayed else " ", "yes" if outputs else "-"
+        line = f"{k:5}  {accuracy.value:7.3f}{mark}  {yes:15}  {', '.join(columns)}"
         print(line.rstrip())
     return signals
 
 
 def look_back(signals: dict[str, set[int]], n_chunks: int) -> None:
-    """Print which signals pointed at the chunks in which the model decayed."""
+    """Print how well each signal finds the chunks in which the model decayed."""
     decayed, columns, outputs, _ = signals.values()
-    print(f"\n{'signal':20}  decayed chunks  other chunks")
+    print(f"\n{'signal':21}  decayed chunks  other chunks")
     for name in SIGNALS:
         hits = f"{len(signals[name] & decayed)} of {len(decayed)}"
         others = f"{len(signals[name] - decayed)} of {n_chunks - len(decayed)}"
-        print(f"{name:20}  {hits:>14}  {others:>12}")
+        print(f"{name:21}  {hits:>14}  {others:>12}")
     print(f"""
-outputs drifted, no decay:        {ranges(outputs - decayed)}
-decay, outputs calm:              {ranges(decayed - outputs)}
-decay, outputs and columns calm:  {ranges(decayed - outputs - columns)}
+outputs drifted, no decay:         {ranges(outputs - decayed)}
+decay, outputs did not drift:      {ranges(decayed - outputs)}
+decay, neither of them drifted:    {ranges(decayed - outputs - columns)}
 
-Columns say that the world changed, not that it does harm. Outputs say that the model
-answers otherwise, which may be right or wrong. Decay with calm outputs is too small
-for so few independent rows, or a change of what rows mean while they look as ever,
-which no detector can see without labels. With labels `assess(X, y)` does; "surely
-worse" is where its 95 % interval lies below what was to be expected.""")
+Drifted columns show that the world changed, not that the change does harm. Drifted
+outputs show that the predictions changed, which may be right or wrong. If a model
+decays while its outputs do not drift, the decay is too small for so few independent
+rows, or the relation between inputs and labels changed, which cannot be detected
+without labels. `assess(X, y)` detects it with labels: "clearly worse" means that its
+95 % interval lies below the expected accuracy.""")
 
 
 def main() -> None:
-    """Train once, walk through time, and look back."""
+    """Train once, walk forward through time, and look back."""
     title, ((X, y), *chunks) = load_world()
     estimator = HistGradientBoostingClassifier(random_state=0)
     model = ResilientEstimator(
         estimator,
-        # Half hours resemble their neighbours: a batch holds fewer facts than rows.
+        # Successive half-hours are alike, so a batch holds fewer independent rows.
         detector=[FeatureDrift(time_ordered=True), OutputDrift(time_ordered=True)],
-        # Answers may differ between folds by the noise of the models only. Where folds
-        # are blocks of weeks they also differ by season, and drift hides behind that.
+        # The models of the folds should differ by chance only. If folds are blocks of
+        # weeks, the models also differ by season, which would hide drift.
         cv=StratifiedKFold(5, shuffle=True, random_state=0),
     ).fit(X, y)
-    # The other way round for accuracy: the neighbours of a row must not be learnt.
+    # For accuracy, blocks are right: neighbours of a row must not be in its training.
     expected = cross_val_score(estimator, X, y, cv=KFold(5)).mean()
-    print(f"{title}\naccuracy to be expected, out of fold: {expected:.3f}\n")
+    print(f"{title}\nexpected accuracy, out of fold: {expected:.3f}\n")
     signals = walk(model, chunks, expected)
     print(f"\n* decayed, below {expected - HARMFUL:.3f}: {ranges(signals[DECAYED])}")
     look_back(signals, len(chunks))

@@ -1,6 +1,6 @@
-"""Release a new version of a model only if it has little churn and is as good.
+"""Release a new version of a model only if churn is low and accuracy is kept.
 
-Run it in CI: the exit code is 0 if the new version may be released.
+Run this in CI: the exit code is 0 if the new version may be released.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from resilient_estimator.comparison import AnchoredEstimator, churn, retrain_chu
 
 
 def make_applications(n_samples: int, random_state: int) -> Any:
-    """Return loan applications, and whether each loan was paid back."""
+    """Return loan applications, and whether each loan was repaid."""
     rng = np.random.default_rng(random_state)
     X = pd.DataFrame({"income": rng.gamma(4, 900, n_samples).round(-1)})
     X["age"] = rng.integers(18, 80, n_samples)
@@ -23,26 +23,29 @@ def make_applications(n_samples: int, random_state: int) -> Any:
     X["region"] = pd.Categorical(region)
     months = X["amount"] / X["income"]
     odds = 5 - 1.2 * months + 0.05 * X["age"] - 2 * (region == "west")
-    return X, np.where(rng.random(n_samples) < 1 / (1 + np.exp(-odds)), "paid", "lost")
+    return X, np.where(
+        rng.random(n_samples) < 1 / (1 + np.exp(-odds)), "repaid", "lost"
+    )
 
 
 def main() -> int:
-    """Compare two new versions with the old one; return the exit code for the last."""
+    """Compare two new versions with the old one; return the exit code of the second."""
     X, y = make_applications(3000, random_state=0)
     fresh, truth = make_applications(3000, random_state=1)
     model = HistGradientBoostingClassifier(max_iter=40, random_state=0)
     old = clone(model).fit(X[:2000], y[:2000])
 
-    # A third of the training rows is new; nothing else has changed.
+    # Half of the training rows are new; nothing else has changed.
     plain = clone(model).fit(X[1000:], y[1000:])
     print("An ordinary refit:")
     result = churn(old, plain, fresh, truth, groups="region")
     print(result, end="\n\n")
 
-    # How much of the churn is chance? As much as between any two refits.
+    # How much of the churn is chance? About as much as between any two refits.
+    print("Two refits of the same model:")
     print(retrain_churn(model, X, y, n_refits=5, random_state=0))
 
-    # Customers notice needless changes: anchor the new version to the old one.
+    # Customers notice unnecessary changes, so anchor the new version to the old one.
     anchored = AnchoredEstimator(model, old).fit(X[1000:], y[1000:])
     print("\nThe same refit, anchored to the old version:")
     result = churn(old, anchored, fresh, truth, groups="region")

@@ -10,12 +10,12 @@ from resilient_estimator.datasets import make_insurance
 
 
 def main() -> None:
-    """Search, then use the winner as any other model."""
+    """Search, then use the best model like any other."""
     X, y = make_insurance(month=0, n_samples=1500, random_state=0)
     X_later, y_later = make_insurance(month=12, n_samples=1500, random_state=1)
 
-    # The wrapper goes around the pipeline, not into it: so the guard sees the rows as
-    # they come, before a scaler or an encoder has made them look normal.
+    # The wrapper goes around the pipeline, not into it, so that the guard sees the raw
+    # rows, before a scaler or an encoder makes them look normal.
     model = ResilientEstimator(
         make_pipeline(SplineTransformer(), LogisticRegression(max_iter=1000)),
         fallback="prior",
@@ -24,25 +24,26 @@ def main() -> None:
     )
 
     grid = {
-        # The usual.
+        # A parameter of the model, as usual.
         "estimator__logisticregression__C": [0.1, 10.0],
-        # A narrow guard hands more rows to the fallback. Scored with it, the search
-        # finds out whether that costs accuracy.
+        # A narrow guard sends more rows to the fallback. As the score includes these
+        # rows, the search finds out whether that costs accuracy.
         "guard__margin": [0.0, 1.0],
-        # This cannot change an answer, so that the search cannot choose it: it is set
-        # here to show how the detector is reached.
+        # This does not affect any prediction, so there is nothing to search for: it is
+        # set here to show how to reach the detector.
         "detector__alpha": [0.01],
     }
     search = GridSearchCV(model, grid, cv=3).fit(X, y)
-    print(f"best of {len(search.cv_results_['params'])}: {search.best_score_:.3f}")
+    n_settings = len(search.cv_results_["params"])
+    print(f"best of {n_settings} settings: {search.best_score_:.3f}")
     for name, value in sorted(search.best_params_.items()):
         print(f"  {name} = {value}")
 
-    # The winner was fitted to all rows and remembers what they look like.
-    winner = search.best_estimator_
-    print(f"a year later: {winner.score(X_later, y_later):.3f}")
-    print(f"alpha of its detector: {winner.detector_.alpha}")
-    print(winner.assess(X_later, y_later))
+    # The best model was refitted to all rows and remembers what they look like.
+    best = search.best_estimator_
+    print(f"a year later: {best.score(X_later, y_later):.3f}")
+    print(f"alpha of its detector: {best.detector_.alpha}")
+    print(best.assess(X_later, y_later))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Types of arrays, as they stand in annotations."""
+"""Array types for annotations."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class DriftDisplay:
         ax.barh(positions, severity, height=0.6, color=colours)
         ax.set_yticks(positions, [_label(self.drift, i) for i in shown])
         ax.invert_yaxis()
-        ax.set_xlim(0, max(0.6, 1.75 * severity.max(initial=0)))
+        ax.set_xlim(0, max(0.6, 1.85 * severity.max(initial=0)))
 
 
 def _write_words(ax: Any) -> None:
@@ -129,5 +129,5 @@ def _label(drift: Drift, i: int) -> str:
 def _title(drift: Drift) -> str:
     return (
         f"{drift.n_drifted} of {drift.n_columns} columns drifted "
-        f"({drift.n_samples:,} rows, training {drift.n_reference:,})"
+        f"({drift.n_samples:,} rows; training: {drift.n_reference:,})"
     )

@@ -1,8 +1,8 @@
-"""Check a guard or a detector of your own against what the library relies on.
+"""Check whether a guard or a detector of your own does what the library relies on.
 
-The checks are those that the library's own parts pass. A part that passes keeps the
-promises of a `ResilientEstimator` that contains it: it flags row by row, changes
-nothing, survives pickling, and never takes a prediction away by raising.
+The library's own guards and detectors pass the same checks. In a `ResilientEstimator`,
+one that passes them flags row by row, changes nothing, survives pickling, and never
+prevents a prediction by raising an error.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def check_guard(guard: Any, X: Any = None, y: Any = None) -> None:
     Parameters
     ----------
     guard : guard
-        An unfitted object that follows `protocols.Guard`; it stays as it is.
+        An unfitted object that follows `protocols.Guard`. It is not changed.
     X : array-like or data frame of shape (n_samples, n_features), default=None
         Training rows. None: 300 rows of three numbers.
     y : array-like of shape (n_samples,), default=None
@@ -70,7 +70,7 @@ def check_detector(detector: Any, X: Any = None, y: Any = None) -> None:
     Parameters
     ----------
     detector : detector
-        An unfitted object that follows `protocols.Detector`; it stays as it is.
+        An unfitted object that follows `protocols.Detector`. It is not changed.
     X : ndarray of float of shape (n_samples, n_features), default=None
         Training rows. None: 300 rows of three numbers.
     y : array-like of shape (n_samples,), default=None
@@ -88,9 +88,9 @@ def check_detector(detector: Any, X: Any = None, y: Any = None) -> None:
     _promise(fitted.fit(X, y) is fitted, "'fit' returns the detector itself")
     drift = fitted.compare(X)
     _check_drift(drift, len(X))
-    _promise(not drift.detected, "the training rows do not drift from themselves")
+    _promise(not drift.detected, "the training rows show no drift from themselves")
     moved = X + FAR * np.std(X, axis=0)
-    _promise(fitted.compare(moved).detected, "a gross shift of all columns is seen")
+    _promise(fitted.compare(moved).detected, "a large shift of all columns is detected")
     shuffled = X[np.random.default_rng(1).permutation(len(X))]
     same = np.allclose(fitted.compare(shuffled).pvalue, drift.pvalue)
     _promise(same, "the order of the rows of a batch does not matter")
@@ -120,7 +120,7 @@ def _training(X: Any, y: Any) -> tuple[Any, Any]:
 
 
 def _spoilt(X: Any) -> Any:
-    """Return the rows with cells that production may bring, where X is an array."""
+    """Return the rows with faulty cells as in production, if X is an array."""
     if not isinstance(X, np.ndarray) or X.dtype.kind != "f":
         return X
     rows = X.copy()
@@ -145,7 +145,7 @@ def _check_masks(flags: Any, n_samples: int) -> None:
     _promise(isinstance(flags, Mapping), "'inspect' returns a mapping of masks")
     for reason, mask in flags.items():
         named = isinstance(reason, str) and reason.isidentifier()
-        _promise(named, f"a reason is a name, which {reason!r} is not")
+        _promise(named, f"each reason is an identifier, unlike {reason!r}")
         is_mask = isinstance(mask, np.ndarray) and mask.dtype == bool
         fits = is_mask and mask.shape == (n_samples,)
         _promise(fits, f"the flags {reason!r} are booleans of shape (n_samples,)")
@@ -157,7 +157,7 @@ def _check_row_by_row(
     rows = np.random.default_rng(2).integers(len(X), size=20)
     some = guard.inspect(take_rows(X, rows))
     alike = all(np.array_equal(some[reason], flags[reason][rows]) for reason in flags)
-    _promise(alike, "each row is flagged by itself, whatever stands beside it")
+    _promise(alike, "each row is flagged independently of the others")
 
 
 def _check_pure(part: Any, method: Any, X: Any) -> None:
@@ -165,10 +165,10 @@ def _check_pure(part: Any, method: Any, X: Any) -> None:
     result = method(X)
     after = joblib.hash(part), joblib.hash(X)
     name = method.__name__
-    _promise(before == after, f"{name!r} changes neither the part nor the rows")
+    _promise(before == after, f"{name!r} changes neither the object nor the rows")
     revived = getattr(pickle.loads(pickle.dumps(part)), name)(X)  # noqa: S301  its own
     alike = joblib.hash(_comparable(revived)) == joblib.hash(_comparable(result))
-    _promise(alike, f"a pickled copy returns the same from {name!r}")
+    _promise(alike, f"{name!r} of a pickled copy returns the same")
 
 
 def _comparable(result: Any) -> Any:
@@ -185,7 +185,7 @@ def _check_lenient(guard: Any, X: Any) -> None:
             message = f"Broken promise: 'inspect' never raises. It does for {rows!r}."
             raise AssertionError(message) from error
         _check_masks(flags, len(rows))
-    _promise(len(guard.inspect(X[:0])) >= 0, "no rows get no flags")
+    _promise(len(guard.inspect(X[:0])) >= 0, "a batch without rows can be inspected")
 
 
 def _check_guard_hooks(guard: Any, X: Any, production: Any) -> None:
@@ -201,18 +201,21 @@ def _check_guard_hooks(guard: Any, X: Any, production: Any) -> None:
     if getattr(guard, "takes_table", False):
         found = guard.inspect(read_table(production))
         alike = joblib.hash(dict(found)) == joblib.hash(dict(flags))
-        _promise(alike, "with 'takes_table', a table is inspected as its rows are")
+        _promise(alike, "with 'takes_table', a table gets the flags of its rows")
     _check_masks(inspect_training(guard, X), len(X))
 
 
 def _check_drift(drift: Any, n_samples: int) -> None:
     _promise(isinstance(drift, Drift), "'compare' returns a Drift")
-    _promise(drift.n_samples == n_samples, "a Drift knows the rows of its batch")
+    _promise(
+        drift.n_samples == n_samples,
+        "'n_samples' of a Drift counts the rows of the batch",
+    )
     lengths = {len(drift.features), len(drift.pvalues), len(drift.severities)}
     lengths |= {len(drift.verdicts), len(drift.changes), len(drift.statistics)}
-    _promise(len(lengths) == 1, "every entry of a Drift has all its figures")
+    _promise(len(lengths) == 1, "a Drift has one value per entry everywhere")
     for figures in (drift.pvalues, drift.severities):
-        _promise(_are_shares(figures), "p-values and severities are shares or NaN")
+        _promise(_are_shares(figures), "p-values and severities are in [0, 1] or NaN")
 
 
 def _are_shares(figures: Floats) -> bool:
@@ -230,4 +233,4 @@ def _check_detector_hooks(detector: Any, X: Any, y: Any, moved: Any) -> None:
     parts = layout.profile(moved[:100]) + layout.profile(moved[100:])
     summed = compare_batch(fitted, moved, parts)
     alike = joblib.hash(whole.to_dict()) == joblib.hash(summed.to_dict())
-    _promise(alike, "the sum of the profiles of parts is compared as the whole is")
+    _promise(alike, "the summed profiles of two parts compare as the whole does")

@@ -274,7 +274,7 @@ def test_a_rare_label_that_surges_is_material():
     assert drift.severity < 0.04
     assert drift.verdict == "drifted"
     assert drift.surged.tolist() == [True]
-    assert drift.changes == ("'label 2' rose from 1.1 % to 3.8 %",)
+    assert drift.changes == ("share of 'label 2' rose from 1.1 % to 3.8 %",)
 
 
 def test_missing_values_that_surge_are_material():

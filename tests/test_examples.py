@@ -14,13 +14,13 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 SHOWN = {
     "attack_and_defence.py": [
-        "0% right on forged",
+        "model alone: 0%",
         "AUC of the guard: 0.98",
-        "x as much",
+        "times the distance",
     ],
     "churn_classifier.py": ["fallback", "calls drifted", "cost after recalibration"],
     "pipeline_in_grid_search.py": ["guard__margin =", "alpha of its detector: 0.01"],
-    "elec2_decay.py": ["* decayed", "outputs drifted", "labels: surely worse"],
+    "elec2_decay.py": ["* decayed", "outputs drifted", "labels: clearly worse"],
     "new_version_gate.py": ["gate: FAILED", "contested", "gate: passed"],
     "pickled_deployment.py": ["by the fallback: [0 1]", "the day", "3 of 6 columns"],
 }

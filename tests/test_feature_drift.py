@@ -413,12 +413,12 @@ def test_a_change_of_spread_is_described_as_such():
 def test_a_number_with_few_values_is_described_by_the_value_that_gained_most():
     reference, batch = np.repeat([0, 1], [60, 40]), np.repeat([0, 1], [6, 94])
     text = change(np.tile(reference, 5).reshape(-1, 1), np.tile(batch, 5)[:, None])
-    assert text == "values near 1 rose from 40 % to 94 %"
+    assert text == "share of values near 1 rose from 40 % to 94 %"
 
 
 def test_numbers_outside_the_reference_are_described_by_its_end():
     text = change(normal(5000), np.full((500, 1), 1e6))
-    assert text.startswith("values above ")
+    assert text.startswith("share of values above ")
     assert text.endswith(" rose from 0 % to 100 %")
 
 
@@ -444,7 +444,7 @@ def test_unreadable_values_are_described_by_their_share():
 @pytest.mark.parametrize(
     ("label", "text"),
     [
-        ("b", "'b' rose from 10 % to 50 %"),
+        ("b", "share of 'b' rose from 10 % to 50 %"),
         ("new", "unseen labels rose from 0 % to 50 %"),
     ],
 )
@@ -457,7 +457,7 @@ def test_a_category_is_described_by_the_label_that_changed_most(label, text):
 def test_a_label_that_vanished_fell():
     reference = pd.DataFrame({"c": [*"abcd"] * 200})
     batch = pd.DataFrame({"c": [*"bcd"] * 200})
-    assert change(reference, batch) == "'a' fell from 25 % to 0 %"
+    assert change(reference, batch) == "share of 'a' fell from 25 % to 0 %"
 
 
 def test_a_rare_label_is_not_named():

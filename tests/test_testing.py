@@ -105,7 +105,7 @@ class Boasting(Plain):
 
 
 BROKEN = {
-    WholeBatch: "each row is flagged by itself",
+    WholeBatch: "each row is flagged independently",
     Counting: "'inspect' changes neither",
     Numbers: "booleans of shape",
     Strict: "'inspect' never raises",
@@ -141,9 +141,9 @@ class Ordered(FeatureDrift):
 
 
 BROKEN_DETECTORS = {
-    Calm: "a gross shift",
-    Nervous: "do not drift from themselves",
-    Ordered: "a Drift knows the rows of its batch",
+    Calm: "a large shift",
+    Nervous: "show no drift from themselves",
+    Ordered: "'n_samples' of a Drift counts the rows",
 }
 
 

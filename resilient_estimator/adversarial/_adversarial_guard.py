@@ -67,7 +67,7 @@ class AdversarialGuard(BaseEstimator):
 
     An attacker moves a row just far enough for the model's prediction to change. Most
     training rows nearby then still have the old label, and a model of another kind
-    still predicts it. Up to three scores say how little a prediction conforms:
+    still predicts it. Up to three scores measure how atypical a prediction is:
 
     - trust: are `n_neighbors` rows of the predicted class as near as those of another
       class (after Jiang et al., 2018)? For a regressor: is the prediction close to the

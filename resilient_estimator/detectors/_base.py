@@ -34,7 +34,7 @@ class CountDetector(BaseEstimator):
     _prepared: Any
 
     def fit_reference(self, reference: Reference, X: Any = None, y: Any = None) -> Self:  # noqa: ARG002
-        """Use counts that were made already.
+        """Use existing counts of the training rows.
 
         Parameters
         ----------
@@ -61,7 +61,7 @@ class CountDetector(BaseEstimator):
         X : array-like, sparse matrix, data frame or Profile
             The batch, or its counts.
         profile : Profile, default=None
-            Counts of the batch, where they were made already.
+            Counts of the batch, if they exist already.
 
         Returns
         -------

@@ -77,14 +77,14 @@ def _cell_name(bins: Bins, cell: int) -> str:
 
 
 def _label_name(bins: CategoryBins, cell: int) -> str:
-    names = ["missing values", "unseen labels", *map(_quoted, bins.texts)]
+    names = ["missing values", "unseen labels", *map(_share_of, bins.texts)]
     return names[cell] if cell < len(names) else "a rare label"
 
 
-def _quoted(text: str) -> str:
-    """Return a label in quotes, but a number as it is."""
+def _share_of(text: str) -> str:
+    """Return the name of a label's share: in quotes, unless the label is a number."""
     is_number = text.startswith("<") and text.endswith(">")
-    return text[1:-1] if is_number else repr(text)
+    return f"share of {text[1:-1] if is_number else repr(text)}"
 
 
 def _share_change(name: str, r: Counts, b: Counts, cell: int) -> tuple[float, str]:
@@ -119,11 +119,11 @@ def _interval(edges: Floats, cell: int) -> str:
     if not len(edges):
         return "finite values"
     if cell == 1:
-        return f"values up to {edges[0]:.6g}"
+        return f"share of values up to {edges[0]:.6g}"
     if cell == len(edges) + 1:
-        return f"values above {edges[-1]:.6g}"
+        return f"share of values above {edges[-1]:.6g}"
     middle = edges[cell - 2] / 2 + edges[cell - 1] / 2
-    return f"values near {middle:.3g}"
+    return f"share of values near {middle:.3g}"
 
 
 def _median(edges: Floats, counts: Counts) -> float:

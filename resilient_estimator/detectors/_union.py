@@ -129,7 +129,7 @@ class DetectorUnion(ListComposition):
         return self.fit_reference(reference, X, y)
 
     def fit_reference(self, reference: Reference, X: Any = None, y: Any = None) -> Self:
-        """Use counts that were made already; other detectors are fitted to the rows.
+        """Use existing counts; detectors that need rows are fitted to the rows.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class DetectorUnion(ListComposition):
         X : array-like, sparse matrix, data frame or Profile
             The batch, or the counts of it if all detectors work from counts.
         profile : Profile, default=None
-            Counts of the batch, where they were made already.
+            Counts of the batch, if they exist already.
 
         Returns
         -------
@@ -254,6 +254,8 @@ def make_detector(detector: Any) -> Any:
     if isinstance(detector, (list, tuple)):
         return DetectorUnion(list(detector))
     if not hasattr(detector, "compare") or isinstance(detector, type):
-        expected = "'auto', None, an object with 'fit' and 'compare', or a list of such"
+        expected = (
+            "'auto', None, an object with 'fit' and 'compare', or a list of these"
+        )
         raise parameter_error("ResilientEstimator", "detector", expected, detector)
     return clone(detector, safe=False)

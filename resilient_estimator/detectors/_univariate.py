@@ -102,9 +102,9 @@ class UnivariateTests:
     ) -> None:
         self._part = part
         self._bins = list(bins)
-        self._span = slice(int(offsets[0]), int(offsets[-1]))
+        self._first, self._end = int(offsets[0]), int(offsets[-1])
         self._offsets = offsets - offsets[0]
-        self._reference = reference[self._span]
+        self._reference = self._own(reference)
         self._inflation = inflation
         self._test = test
         self._alpha = alpha
@@ -137,7 +137,7 @@ class UnivariateTests:
             Further variance of means, in units of that of independent rows, in addition
             to the inflation by dependence between rows.
         """
-        b = counts[self._span]
+        b = self._own(counts)
         n = self._rows(b)
         inflation = self._inflation + extra_inflation
         results = _Results.of(len(self._bins))
@@ -178,7 +178,11 @@ class UnivariateTests:
 
     def n_rows(self, counts: Counts) -> Counts:
         """Return the number of rows that were counted in each column."""
-        return self._rows(counts[self._span])
+        return self._rows(self._own(counts))
+
+    def _own(self, counts: Counts) -> Counts:
+        """Return the counts of these columns."""
+        return counts[self._first : self._end]
 
     @property
     def n_reference_rows(self) -> Counts:

@@ -192,7 +192,8 @@ class Batch:
     @cached_property
     def flags(self) -> Bunch:
         """One mask per reason, and `fallback`: the rows that the fallback answers."""
-        return Bunch(**self.guard_flags, **self.abstentions, fallback=self.deferred)
+        reasons = {**self.guard_flags, **self.abstentions}
+        return Bunch(**reasons | {"fallback": self.deferred})
 
     def answer(self, method: str) -> Any:
         """Return the answers of a method, each row from the part responsible for it."""

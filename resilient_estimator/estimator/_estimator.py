@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
-from scipy import sparse
-from sklearn.base import clone, is_classifier
-from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
 
-from resilient_estimator._typing import Floats, Mask
+from resilient_estimator._typing import Floats
 from resilient_estimator._validation import (
     BOOLEAN,
     N_JOBS,
@@ -20,43 +18,25 @@ from resilient_estimator._validation import (
     Constraints,
     Options,
     check_argument,
-    check_parameters,
-    parameter_error,
 )
 from resilient_estimator.assessment import Assessment
-from resilient_estimator.detectors._base import fit_detector
-from resilient_estimator.detectors._union import make_detector
 from resilient_estimator.estimator._batch import Batch
-from resilient_estimator.estimator._deferral import check_min_confidence, union
+from resilient_estimator.estimator._fit import FitMixin
 from resilient_estimator.estimator._meta_estimator import (
     every_part_has,
-    shows_sample_weight,
 )
-from resilient_estimator.estimator._out_of_fold import cross_fit
 from resilient_estimator.estimator._prediction import PredictionMixin
-from resilient_estimator.estimator._training_reference import (
-    importance_shares,
-    learn_reference,
-)
-from resilient_estimator.fallback import fit_fallback
-from resilient_estimator.guards._base import fit_guard, inspect_training
-from resilient_estimator.guards._union import make_guard
 from resilient_estimator.recalibration._threshold import recalibrate_threshold
 from resilient_estimator.reference import Profile
-from resilient_estimator.stability._perturbation import Perturbation
 from resilient_estimator.stability._row_stability import (
     N_COPIES,
     SIZE,
     Neighbourhood,
     check_tolerance,
-    follows_probabilities,
 )
-from resilient_estimator.tabular._folds import RowOrder
-from resilient_estimator.tabular._rows import count_rows
-from resilient_estimator.tabular._table import Table, read_rows
 
 
-class ResilientEstimator(PredictionMixin):
+class ResilientEstimator(FitMixin, PredictionMixin):
     """Wrap a classifier or a regressor with a memory of its training data.
 
     Predictions are those of `estimator`, row by row, except for rows that the guard
@@ -200,102 +180,6 @@ class ResilientEstimator(PredictionMixin):
         self.row_order = row_order
         self.n_jobs = n_jobs
         self.importance = importance
-
-    @shows_sample_weight
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """Fit all parts to the same rows, and remember what the rows look like.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or data frame of shape (n_samples, n_features)
-            Training rows, in any container that `estimator` takes.
-        y : array-like of shape (n_samples,), default=None
-            Targets.
-        **params : dict
-            Metadata for `fit` of the estimator, and of the fallback where it takes
-            them: such as ``sample_weight``. With metadata routing enabled they go where
-            they were requested.
-
-        Returns
-        -------
-        self : ResilientEstimator
-            The fitted model.
-        """
-        routed = self._route(params)
-        validate_data(self, X, y, skip_check_array=True)
-        # First: its errors about malformed input are those that users know.
-        estimator = clone(self.estimator)
-        estimator.fit(X, y, **routed["estimator"]["fit"])
-        self._check_parameters(estimator, X)
-        self.threshold_: float | None = None
-        self.recalibration_: Bunch | None = None
-        self.fallback_ = fit_fallback(
-            self.fallback, estimator, X, y, **routed["fallback"]["fit"]
-        )
-        self.estimator_ = estimator
-        self._remember(X, y, routed)
-        return self
-
-    def _check_parameters(self, estimator: Any, X: Any) -> None:
-        check_parameters(self)
-        check_min_confidence(self.min_confidence, estimator)
-        if self.importance and sparse.issparse(X):
-            expected = "False where X is a sparse matrix"
-            raise parameter_error(self, "importance", expected, self.importance)
-
-    def _remember(self, X: Any, y: Any, routed: Any) -> None:
-        """Fit everything that looks at the training rows and at their predictions."""
-        guard, detector = make_guard(self.guard), make_detector(self.detector)
-        rows = read_rows(X)
-        out_of_fold = cross_fit(
-            self.estimator_,
-            rows,
-            y,
-            cv=self.cv,
-            row_order=self.row_order,
-            n_jobs=self.n_jobs,
-            fit_params=routed["estimator"]["fit"],
-            split_params=routed["splitter"]["split"],
-            importance=self.importance,
-        )
-        order = RowOrder(self.row_order, "") if out_of_fold is None else out_of_fold[-1]
-        self.row_order_ = Bunch(**order._asdict())
-        self.importances_ = importance_shares(out_of_fold)
-        flags: dict[str, Mask] = {}
-        if guard is not None:
-            fit_guard(guard, rows, y, model=self.estimator_, out_of_fold=out_of_fold)
-            flags = dict(inspect_training(guard, rows))
-        guarded = union(flags, count_rows(X))
-        self.guard_ = guard
-        n_flagged, n_samples = int(guarded.sum()), len(guarded)
-        self.training_flags_ = {"n_flagged": n_flagged, "n_samples": n_samples}
-        self.reference_ = learn_reference(
-            rows,
-            y,
-            self.estimator_,
-            out_of_fold,
-            flags=flags,
-            guarded=guarded,
-            min_confidence=self.min_confidence,
-            time_ordered=getattr(detector, "time_ordered", False),
-        )
-        self.detector_ = (
-            None if detector is None else fit_detector(detector, self.reference_, X, y)
-        )
-        self._learn_stability(rows)
-
-    def _learn_stability(self, rows: Any) -> None:
-        self.perturbation_ = Perturbation.learn(rows)
-        try:
-            self.follows_proba_ = follows_probabilities(self.estimator_, rows)
-        except Exception:  # noqa: BLE001  an estimator that raises does so when it predicts
-            self.follows_proba_ = False
-        if self.min_stability is None:
-            return
-        if not isinstance(rows, Table):
-            expected = f"None where X is no table, but {type(rows).__name__}"
-            raise parameter_error(self, "min_stability", expected, self.min_stability)
-        _ = Batch(self, rows).row_stability  # its error is better raised by fit
 
     def assess(self, X: Any, y: Any = None, *, stability: bool = False) -> Assessment:
         """Compare a batch with training, and report what matters about it.

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from resilient_estimator._typing import Floats, Mask, Positions
 from resilient_estimator._validation import (
-    MAPPING,
     NON_NEGATIVE,
     Constraints,
+    Satisfies,
     check_parameters,
     parameter_error,
     read_limits,
@@ -79,7 +79,13 @@ class RangeGuard(ColumnGuard):
 
     _constraints: ClassVar[Constraints] = {
         "margin": [NON_NEGATIVE, None],
-        "limits": [MAPPING, None],
+        "limits": [
+            Satisfies(
+                lambda value: isinstance(value, Mapping),
+                "a dict of column to (lower, upper)",
+            ),
+            None,
+        ],
         "missing": [MISSING_RULE],
     }
     _reasons: ClassVar[tuple[str, ...]] = ("missing", "out_of_range", "unreadable")

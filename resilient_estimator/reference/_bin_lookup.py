@@ -22,7 +22,7 @@ BLOCK = 1 << 15  # values looked up at a time, so that they stay in the cache
 N_OUTER_EDGES = 5  # too far apart for cells of equal width
 MAX_CROWDED = 0.3
 ALL_BUT_SIGN = np.int64(np.iinfo(np.int64).max)
-ONES = 2.0**52  # from here on the last bit of a float stands for one
+ONES = 2.0**52  # from here on the last bit of a float is worth one
 BITS_OF_ONES = np.float64(ONES).view(np.int64)
 
 
