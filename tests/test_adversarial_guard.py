@@ -709,3 +709,16 @@ def test_labels_that_the_guard_was_not_fitted_to_are_not_truncated():
     short = names[y < 2].astype("U3")
     guard = AdversarialGuard(model, components=["distance"]).fit(X[y < 2], short)
     assert "undecided" in set(guard.correct(X))
+
+
+def test_a_calibration_row_is_not_ranked_against_itself():
+    """The sums of the calibration rows, counted by hand."""
+    rng = np.random.default_rng(0)
+    scores = {name: rng.normal(size=7) for name in "ab"}
+
+    def rank(values, i):
+        others = np.delete(values, i)
+        return (1 + np.sum(others >= values[i])) / (len(others) + 1)
+
+    expected = [-sum(np.log(rank(scores[n], i)) for n in "ab") for i in range(7)]
+    np.testing.assert_allclose(ConformalSum(scores).sums, np.sort(expected))

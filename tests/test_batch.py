@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
 from sklearn.linear_model import LinearRegression
 
 from resilient_estimator import RangeGuard, ResilientEstimator
@@ -149,3 +149,13 @@ def test_assess_judges_a_batch_that_the_estimator_cannot_score():
     assert assessment.drift.drifted[1]
     with pytest.raises(ValueError, match="contains NaN"):
         model.predict(rows, return_assessment=True)
+
+
+def test_an_outlier_detector_shares_the_reading_of_the_rows(reads):
+    guard = [RangeGuard(), IsolationForest(n_estimators=5, random_state=0)]
+    frame = FRAME[["a", "b"]]
+    model = ResilientEstimator(FirstColumn(), guard=guard, fallback="prior")
+    model.fit(frame, Y)
+    reads.clear()
+    model.predict(frame.iloc[:50], return_flags=True)
+    assert reads == [50]

@@ -549,3 +549,14 @@ def test_y_eval_must_be_finite(truth):
     """No prediction is within a tolerance of NaN."""
     with pytest.raises(ValueError, match=r"y_eval must contain finite numbers"):
         retrain_churn(Ridge(), X, X[:, 0], X_eval=X[:9], y_eval=truth, tolerance=1)
+
+
+def test_the_bounds_of_a_ratio_solve_fiellers_equation():
+    """At either bound the difference from zero has exactly the quantile of t."""
+    rng = np.random.default_rng(0)
+    old = rng.gamma(2.0, size=40)
+    new = old * 0.7 + rng.gamma(1.0, size=40) * 0.3
+    for bound in ratio_bounds(new, old, alpha=0.05):
+        difference = new - bound * old
+        t = difference.mean() / (difference.std(ddof=1) / np.sqrt(40))
+        assert abs(t) == pytest.approx(stats.t.isf(0.05, 39), rel=1e-6)

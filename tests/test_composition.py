@@ -195,3 +195,23 @@ def test_predict_never_warns():
         model.assess(rows)
     assert flags.fallback.tolist() == [True, True, True, False, False]
     assert len(answer) == 5
+
+
+class WeightedRule(LogisticRegression):
+    """A fallback that notes the weights it is fitted with."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.weights_ = sample_weight
+        return super().fit(X, y, sample_weight)
+
+
+def test_weights_reach_a_fallback_that_takes_them():
+    """Without metadata routing, by the signature of its `fit`."""
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    weights = np.linspace(0.5, 2, len(y))
+    model = ResilientEstimator(LogisticRegression(), fallback=WeightedRule(), cv=None)
+    model.fit(X, y, sample_weight=weights)
+    assert_array_equal(model.fallback_.weights_, weights)
+    plain = ResilientEstimator(LogisticRegression(), fallback="prior", cv=None)
+    assert plain.fit(X, y, sample_weight=weights).fallback_ is not None

@@ -6,6 +6,7 @@ from numpy.testing import assert_array_equal
 from sklearn.datasets import make_classification, make_regression
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import f1_score, make_scorer
+from sklearn.svm import LinearSVC
 
 from resilient_estimator import ResilientEstimator, RulePredictor
 from resilient_estimator.recalibration import _threshold
@@ -180,3 +181,16 @@ def test_a_threshold_must_be_a_probability(model):
     """A number outside [0, 1] is refused."""
     with pytest.raises(ValueError, match=r"'threshold' parameter .* Got 7 instead"):
         model.recalibrate(threshold=7)
+
+
+def test_the_score_before_is_that_of_the_model_as_it_is():
+    """Positives are rows predicted as the second class."""
+    X, y = make_classification(1200, weights=[0.8], random_state=0)
+    model = ResilientEstimator(LogisticRegression(), cv=None).fit(X[:600], y[:600])
+    record = model.recalibrate(X[600:], y[600:], scoring="f1").recalibration_
+    assert record.score_before == f1_score(y[600:], model.predict(X[600:]))
+
+
+def test_without_probabilities_there_is_no_recalibrate():
+    assert hasattr(ResilientEstimator(LogisticRegression()), "recalibrate")
+    assert not hasattr(ResilientEstimator(LinearSVC()), "recalibrate")

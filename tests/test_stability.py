@@ -852,3 +852,12 @@ def test_intervals_are_neither_stored_nor_exchanged():
     assert perturbation.exchanges == [None, None]
     copies = perturbation.move(frame, n_copies=1)
     assert copies["cut"].iloc[::2].tolist() == copies["cut"].iloc[1::2].tolist()
+
+
+def test_a_label_among_many_alike_numbers_is_no_picture():
+    """Pixels are numbers all: twenty numbers beside a label are a table."""
+    numbers = np.random.default_rng(0).uniform(size=(300, 25))
+    frame = pd.DataFrame(numbers, columns=[f"p{i}" for i in range(25)])
+    assert Embedding.learn(frame).is_picture
+    assert not Embedding.learn(frame.assign(label="a")).is_picture
+    assert not Embedding.learn(frame.iloc[:, :19]).is_picture

@@ -19,6 +19,7 @@ from resilient_estimator.tabular._column import label_text
 from resilient_estimator.tabular._row_hash import digest
 from resilient_estimator.tabular._rows import count_rows
 from resilient_estimator.tabular._table import read_table
+from resilient_estimator.tabular._valid_rows import predict_readable
 
 NUMERIC = {
     "int": pd.Series([1, 2, 3]),
@@ -341,3 +342,27 @@ def test_a_column_that_a_batch_lacks_is_counted_nowhere():
     assert not part.counts[start:stop].any()
     assert (np.delete(part.counts, slice(start, stop))).sum() == 2 * len(MIXED)
     assert part.n_samples == whole.n_samples
+
+
+def test_no_row_may_be_readable():
+    """Then there are neither predictions nor rows."""
+
+    def refuse(rows):
+        raise ValueError("no")
+
+    predictions, rows = predict_readable(refuse, np.zeros((3, 1)), np.arange(3))
+    assert len(predictions) == len(rows) == 0
+
+
+def test_references_of_other_rows_differ():
+    """Layout, profile and what is measured besides: any difference counts."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    one, twin = (Reference.learn(X, pairs=True) for _ in range(2))
+    other = Reference.learn(X + 1, pairs=True)
+    assert one == twin
+    assert one != other
+    assert one.layout != other.layout
+    assert one.profile != other.profile
+    twin.correlation_variance = twin.correlation_variance + 1
+    assert one != twin

@@ -214,3 +214,29 @@ def test_the_hooks_of_a_guard_are_called_alone_and_in_a_list(alone):
     assert fitted.out_of_fold_.rows.tolist() == list(range(400))
     assert np.mean(fitted.out_of_fold_.predictions == y) > 0.9
     assert model.training_flags_["n_flagged"] == 7
+
+
+class Bare:
+    """A guard and a detector without `get_params`: not a scikit-learn object."""
+
+    def fit(self, X, y=None):
+        self.n_rows_ = len(X)
+        return self
+
+    def inspect(self, X):
+        return {"odd": np.zeros(len(X), dtype=bool)}
+
+    def compare(self, X):
+        return FeatureDrift().fit(np.zeros((30, 1))).compare(np.zeros((9, 1)))
+
+
+@pytest.mark.parametrize("in_list", [False, True])
+def test_parts_need_not_be_scikit_learn_objects(in_list):
+    """They are copied, and the one that was passed stays unfitted."""
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    part = Bare()
+    given = [part] if in_list else part
+    model = ResilientEstimator(LogisticRegression(), guard=given, detector=given)
+    model.fit(X, (X[:, 0] > 0).astype(int))
+    assert not hasattr(part, "n_rows_")
+    assert model.assess(X).drift.n_columns == 1
