@@ -731,7 +731,7 @@ def test_what_cannot_be_scored_is_said_by_fit():
     pipeline = make_pipeline(CountVectorizer(), LogisticRegression())
     texts = ResilientEstimator(pipeline, guard=None, detector=None, min_stability=0.5)
     words, liked = ["good", "bad"] * 20, [1, 0] * 20
-    with pytest.raises(ValueError, match=r"'min_stability' .* no table, but list"):
+    with pytest.raises(ValueError, match=r"'min_stability' .* not a table .it is list"):
         texts.fit(words, liked)
     texts.set_params(min_stability=None).fit(words, liked)
     with pytest.raises(ValueError, match=r"Expected a table of rows. Got list"):
