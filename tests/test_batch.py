@@ -149,6 +149,8 @@ def test_assess_judges_a_batch_that_the_estimator_cannot_score():
     assert assessment.drift.drifted[1]
     with pytest.raises(ValueError, match="contains NaN"):
         model.predict(rows, return_assessment=True)
+    first = model.reference_.layout.offsets[1]
+    assert model.profile(rows).counts[:first].sum() == len(rows)
 
 
 def test_an_outlier_detector_shares_the_reading_of_the_rows(reads):

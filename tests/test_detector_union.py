@@ -241,6 +241,8 @@ def test_flags_are_compared_with_a_rise_by_min_severity():
     assert found.upper_severities == pytest.approx([upper])
     none = detector.reference_.layout.profile(None, flags=flags(0, 200))
     assert detector.find(none)[0].pvalues.tolist() == [1.0]
+    fewer = FlagDrift().fit(flags(500, 1000)).compare(flags(0, 1000))
+    assert fewer.severities.tolist() == [0.0]
 
 
 def test_the_change_of_flags_is_described():

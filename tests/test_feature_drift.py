@@ -416,10 +416,13 @@ def test_a_number_with_few_values_is_described_by_the_value_that_gained_most():
     assert text == "share of values near 1 rose from 40 % to 94 %"
 
 
-def test_numbers_outside_the_reference_are_described_by_its_end():
-    text = change(normal(5000), np.full((500, 1), 1e6))
-    assert text.startswith("share of values above ")
-    assert text.endswith(" rose from 0 % to 100 %")
+@pytest.mark.parametrize(
+    ("far", "end", "edge"), [(1e6, "above", -1), (-1e6, "up to", 0)]
+)
+def test_numbers_outside_the_reference_are_described_by_its_end(far, end, edge):
+    text = change(normal(5000), np.full((500, 1), far))
+    edges = Reference.learn(normal(5000)).layout.columns[0].edges
+    assert text == f"share of values {end} {edges[edge]:.6g} rose from 0 % to 100 %"
 
 
 def test_infinite_values_are_described_by_their_share():

@@ -29,6 +29,7 @@ from resilient_estimator import (
 )
 from resilient_estimator.guards import GuardUnion
 from resilient_estimator.guards._union import make_guard
+from resilient_estimator.reference import Reference
 
 REAL = (
     "adult",
@@ -149,6 +150,20 @@ def test_unseen_labels_are_flagged_rare_ones_are_not():
     X = column("a", "b", "c", dtype=object)
     assert flagged(guard, X, "unseen") == [False, False, True]
     assert guard.bins_[0].texts == ["a"]
+
+
+def test_a_column_that_a_frame_lacks_leaves_the_next_one_to_the_guard():
+    train = pd.DataFrame({"a": list("xy") * 50, "b": list("uv") * 50})
+    rows = pd.DataFrame({"b": ["u", "w"]})
+    assert flagged(CategoryGuard().fit(train), rows, "unseen") == [False, True]
+
+
+@pytest.mark.parametrize(("n_rows", "texts"), [(9, ["a"]), (10, ["a", "b"])])
+def test_a_label_is_kept_as_text_from_ten_rows_on(n_rows, texts):
+    guard = CategoryGuard().fit(column(*["a"] * 50, *["b"] * n_rows, dtype=object))
+    assert guard.bins_[0].texts == texts
+    X = column(*["a"] * 50, *["b"] * n_rows, dtype=object)
+    assert Reference.learn(X).layout.columns[0].texts == texts
 
 
 @pytest.mark.parametrize(("unseen", "expected"), [("auto", False), ("flag", True)])

@@ -159,6 +159,17 @@ def test_wasserstein_matches_scipy_over_the_standard_deviation():
     assert result.statistic == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("name", sorted(set(TESTS) - {"wasserstein"}))
+@pytest.mark.parametrize("scale", [1, 100])
+def test_cells_that_no_sample_fills_change_nothing(name, scale):
+    """Neither with few rows per cell nor with many."""
+    r, b = scale * np.array([9, 4, 2, 1]), scale * np.array([3, 1, 3, 2])
+    found = TESTS[name](r, b)
+    empty = TESTS[name](*(np.insert(x, [0, 2, 4], 0) for x in (r, b)))
+    assert empty.statistic == pytest.approx(found.statistic)
+    assert empty.pvalue == pytest.approx(found.pvalue)
+
+
 def test_distances_of_disjoint_samples_are_one():
     r, b = np.array([5, 5, 0, 0]), np.array([0, 0, 2, 2])
     assert st.largest_distance(ordered(r, b)) == 1

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import IsolationForest
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
 from resilient_estimator import (
@@ -54,6 +55,13 @@ def test_a_guard_of_labels_keeps_the_promises():
 @pytest.mark.parametrize("name", DETECTORS)
 def test_our_own_detectors_keep_the_promises(name):
     check_detector(DETECTORS[name])
+
+
+@pytest.mark.parametrize("part", [*GUARDS.values(), *DETECTORS.values()])
+def test_a_part_that_is_not_fitted_says_so(part):
+    inspect = part.compare if hasattr(part, "compare") else part.inspect
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        inspect(np.zeros((3, 2)))
 
 
 class Plain(BaseEstimator):
