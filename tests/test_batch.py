@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from resilient_estimator import RangeGuard, ResilientEstimator
 from resilient_estimator.adversarial import AdversarialGuard
@@ -149,8 +149,10 @@ def test_assess_judges_a_batch_that_the_estimator_cannot_score():
     assert assessment.drift.drifted[1]
     with pytest.raises(ValueError, match="contains NaN"):
         model.predict(rows, return_assessment=True)
-    first = model.reference_.layout.offsets[1]
-    assert model.profile(rows).counts[:first].sum() == len(rows)
+    unsure = ResilientEstimator(LogisticRegression(), guard=None, min_confidence=0.6)
+    unsure.fit(X, X[:, 0] > 0)
+    first = unsure.reference_.layout.offsets[1]
+    assert unsure.profile(rows).counts[:first].sum() == len(rows)
 
 
 def test_an_outlier_detector_shares_the_reading_of_the_rows(reads):
