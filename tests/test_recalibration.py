@@ -183,8 +183,10 @@ def test_a_threshold_must_be_a_probability(model):
         model.recalibrate(threshold=7)
 
 
-def test_the_score_before_is_that_of_the_model_as_it_is():
+def test_the_score_before_is_that_of_the_model_as_it_is(monkeypatch):
     """Positives are rows predicted as the second class."""
+    monkeypatch.setattr(_threshold, "N_RESAMPLES", 10)
+    monkeypatch.setattr(_threshold, "MAX_CANDIDATES", 25)
     X, y = make_classification(1200, weights=[0.8], random_state=0)
     model = ResilientEstimator(LogisticRegression(), cv=None).fit(X[:600], y[:600])
     record = model.recalibrate(X[600:], y[600:], scoring="f1").recalibration_
