@@ -4,18 +4,24 @@
 """
 
 import pickle
+import pickletools
 import pkgutil
 import subprocess
 import sys
 from importlib import import_module, metadata, resources
 
+import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_classification
-from sklearn.linear_model import LogisticRegression
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
 
 import resilient_estimator
 from resilient_estimator import ResilientEstimator, __version__
+from resilient_estimator.adversarial import AdversarialGuard, DistillationScore
+from resilient_estimator.monitor import ProbingDetector
+from resilient_estimator.stability import StabilityScorer
 
 MODULES = [
     module.name
@@ -72,6 +78,32 @@ def test_pickles_name_the_public_path():
     model = ResilientEstimator(LogisticRegression(), fallback="prior").fit(X, y)
     revived = pickle.loads(pickle.dumps(model))
     assert (revived.predict(X) == model.predict(X)).all()
+
+
+ROWS = np.random.default_rng(0).normal(size=(300, 3))
+LABELS = (ROWS[:, 0] > 0).astype(int)
+NAMED = np.where(ROWS[:, :1] > 1, "a", "b").astype(object)
+SAVED = {
+    "numbers": (ResilientEstimator(LogisticRegression(), fallback="prior"), ROWS),
+    "labels": (ResilientEstimator(DummyClassifier()), np.hstack([ROWS, NAMED])),
+    "regressor": (ResilientEstimator(Ridge()), ROWS),
+    "guard": (AdversarialGuard(LogisticRegression()), ROWS),
+    "guard of numbers": (AdversarialGuard(Ridge()), ROWS),
+    "score": (DistillationScore(LogisticRegression(), random_state=0), ROWS),
+    "stability": (StabilityScorer(LogisticRegression()), ROWS),
+    "probing": (ProbingDetector(), ROWS),
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_no_private_module_is_named_in_a_saved_model(name):
+    """Files may move without breaking models that were saved before."""
+    part, X = SAVED[name]
+    stored = pickle.dumps(clone(part).fit(X, LABELS), protocol=0)
+    named = [arg for op, arg, _ in pickletools.genops(stored) if op.name == "GLOBAL"]
+    ours = [path for path in named if path.startswith("resilient_estimator")]
+    assert ours
+    assert [path for path in ours if "._" in path] == []
 
 
 def test_the_command_runs():

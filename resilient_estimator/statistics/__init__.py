@@ -6,6 +6,7 @@ of rows. `inflation` is the factor by which dependence between successive rows
 multiplies the variance of a mean.
 """
 
+from resilient_estimator._public import publish
 from resilient_estimator.statistics._base import SignificanceResult
 from resilient_estimator.statistics._categorical import (
     CategoryTests,
@@ -16,6 +17,7 @@ from resilient_estimator.statistics._categorical import (
     population_stability,
     unseen_labels,
 )
+from resilient_estimator.statistics._conformal_pvalues import ConformalSum
 from resilient_estimator.statistics._multiple_testing import cauchy_combination, holm
 from resilient_estimator.statistics._ordered import (
     OrderedSamples,
@@ -72,3 +74,5 @@ __all__ = [
     "unseen_labels",
     "wasserstein",
 ]
+
+publish(globals(), ConformalSum)
